@@ -15,7 +15,10 @@ use tower_api_key::{
 use tower_api_key_admin::Admin;
 
 /// The layer, with the refusals of the management endpoints for all routes.
-pub(super) type Auth<S> = AuthLayer<S, fn(&Rejection) -> Response>;
+pub(super) type Auth<S> = AuthLayer<S, Responder>;
+
+/// Makes the response of a refusal.
+pub(super) type Responder = fn(&Rejection) -> Response;
 
 /// Which scopes open `GET /agents`.
 pub(super) fn reads_agents() -> Result<AcceptedScopes, ConfigError> {

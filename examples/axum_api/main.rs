@@ -3,8 +3,8 @@
 //! file, or in PostgreSQL.
 //!
 //! ```text
-//! cargo run --features axum --example axum_api [ADDRESS [FILE]]
-//! cargo run --features axum --example axum_api -- [ADDRESS] --postgres URL
+//! cargo run --features axum,origins --example axum_api [ADDRESS [FILE]]
+//! cargo run --features axum,origins --example axum_api -- [ADDRESS] --postgres URL
 //! ```
 //!
 //! It prints where the pages are, accounts to sign in with, and `curl` lines. If the database is
@@ -149,8 +149,8 @@ async fn grace_period_over() {
     tokio::time::sleep(Duration::from_secs(10)).await;
 }
 
-/// Builds the platform around the pages of `console`. `.layer(…)` is the last call on each router, so that it covers the
-/// fallbacks, which `route_layer` leaves open.
+/// Builds the platform around the pages of `console`. `.layer(…)` is the last call on each router, so
+/// that it covers the fallbacks, which `route_layer` leaves open.
 pub(crate) fn router<S: ManageStore>(
     manager: Manager<Cached<S>>,
     uses: LastUse,
@@ -161,7 +161,7 @@ pub(crate) fn router<S: ManageStore>(
         .with_last_use(uses)
         .with_responder(refusal);
     let admin = Admin::new(manager);
-    let public = public::routes()
+    let public = public::routes(&auth)?
         .merge(document::routes(&admin)?)
         .merge(console); // for people who are signed in: a credential opens none of its pages
     let app = api::organization_routes(&auth, &admin)?

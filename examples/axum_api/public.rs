@@ -1,19 +1,22 @@
 //! What anybody may call: browsers that show a widget, and webhooks. Here the organization comes
 //! from the resource, and a credential is not looked at.
 
+use std::collections::HashMap;
+
 use axum::{
     Json, Router,
-    extract::{Path, rejection::PathRejection},
+    extract::{Path, State, rejection::PathRejection},
     http::{
-        HeaderMap, StatusCode, Uri,
+        HeaderMap, StatusCode,
         header::{ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, VARY},
     },
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde_json::{Value, json};
+use tower_api_key::origins::{AllowedOrigins, InvalidOrigin, OriginCheck};
 
-use super::api::{Fault, not_allowed};
+use super::api::{Auth, Fault, Responder, not_allowed};
 
 pub(super) const WIDGET: &str = "/core/public/web-widgets/{id}";
 pub(super) const WORKFLOW: &str = "/workflow/public/workflows/{workflow_id}/{version}/execute";
@@ -45,37 +48,61 @@ const WIDGETS: [Widget; 2] = [
 /// The id, version and organization of each workflow that is public.
 const WORKFLOWS: [(&str, &str, &str); 1] = [("workflow_demo", "1", "org_demo")];
 
-pub(super) fn routes() -> Router {
-    Router::new()
+/// The lists of all widgets, by their ids, and how a refusal is answered.
+#[derive(Clone)]
+struct Sites {
+    lists: HashMap<&'static str, AllowedOrigins>,
+    check: OriginCheck<Responder>,
+}
+
+impl Sites {
+    fn new<S>(auth: &Auth<S>) -> Result<Self, InvalidOrigin> {
+        let list = |widget: &Widget| {
+            // A program that is no browser may name any origin, or none.
+            let list = AllowedOrigins::new(widget.allowed_domains)?.with_missing_origin_allowed();
+            Ok((widget.id, list))
+        };
+        Ok(Self {
+            lists: WIDGETS.iter().map(list).collect::<Result<_, _>>()?,
+            check: OriginCheck::new().with_responses_of(auth),
+        })
+    }
+}
+
+/// Returns the public routes, which refuse another site as `auth` refuses a caller.
+pub(super) fn routes<S>(auth: &Auth<S>) -> Result<Router, InvalidOrigin> {
+    Ok(Router::new()
         .route("/status", get(status))
         .route(WIDGET, get(widget))
         .route(WORKFLOW, post(execute))
         .method_not_allowed_fallback(not_allowed)
+        .with_state(Sites::new(auth)?))
 }
 
 async fn status() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Shows a widget to a browser on one of its sites. Whoever is no browser may name any origin, so
-/// this keeps other sites from using the widget, and no secret.
+/// Shows a widget to a browser on one of its sites. This keeps other sites from using the widget,
+/// and no secret.
 async fn widget(
+    State(sites): State<Sites>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-) -> Result<Response, Fault> {
+) -> Result<Response, Response> {
     let widget = id
         .ok()
         .and_then(|Path(id)| WIDGETS.iter().find(|one| one.id == id));
-    let widget = widget.ok_or(Fault(StatusCode::NOT_FOUND, "Not Found"))?;
+    let sites_of = |widget: &Widget| sites.lists.get(widget.id);
+    let Some((widget, list)) = widget.and_then(|one| Some((one, sites_of(one)?))) else {
+        return Err(Fault(StatusCode::NOT_FOUND, "Not Found").into_response());
+    };
+    sites.check.check(list, &headers)?;
     let mut response =
         Json(json!({ "organization": widget.organization, "greeting": widget.greeting }))
             .into_response();
     response.headers_mut().insert(VARY, ORIGIN.into());
     if let Some(origin) = headers.get(ORIGIN) {
-        let text = origin.to_str().unwrap_or_default();
-        if !may_show(text, widget.allowed_domains) {
-            return Err(Fault(StatusCode::FORBIDDEN, "Origin not allowed"));
-        }
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
@@ -93,36 +120,4 @@ async fn execute(
     let (id, version, organization) = known.ok_or(Fault(StatusCode::NOT_FOUND, "Not Found"))?;
     let body = json!({ "workflow": id, "version": version, "organization": organization });
     Ok((StatusCode::ACCEPTED, Json(body)))
-}
-
-/// Returns whether a page of `origin` may show what is limited to `domains`.
-fn may_show(origin: &str, domains: &[&str]) -> bool {
-    let origin = normalized(origin);
-    domains.is_empty() || origin.is_some() && domains.iter().any(|one| normalized(one) == origin)
-}
-
-/// Returns scheme, host and port of a site; `https` if it names no scheme. `None` for anything that
-/// is not an origin.
-fn normalized(site: &str) -> Option<(String, String, u16)> {
-    let site = match site.contains("://") {
-        true => site.to_owned(),
-        false => format!("https://{site}"),
-    };
-    let uri: Uri = site.parse().ok()?;
-    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
-    let port = match scheme {
-        "https" => 443,
-        "http" => 80,
-        _ => return None,
-    };
-    let is_origin = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    let has_user = authority.as_str().contains('@');
-    (is_origin && !has_user).then(|| {
-        let host = authority.host().to_ascii_lowercase();
-        (
-            scheme.to_owned(),
-            host,
-            authority.port_u16().unwrap_or(port),
-        )
-    })
 }

@@ -26,7 +26,7 @@
 mod support;
 
 /// The example `axum_api`.
-#[cfg(all(feature = "axum", feature = "testing"))]
+#[cfg(all(feature = "axum", feature = "origins", feature = "testing"))]
 #[path = "../../examples/axum_api/main.rs"]
 #[allow(dead_code, reason = "its `main` is not called")]
 mod axum_api;
@@ -97,7 +97,7 @@ mod other_authenticator;
 mod other_majors;
 #[cfg(feature = "axum")]
 mod paths;
-#[cfg(all(feature = "axum", feature = "testing"))]
+#[cfg(all(feature = "axum", feature = "origins", feature = "testing"))]
 mod platform;
 mod prelude;
 mod readiness;

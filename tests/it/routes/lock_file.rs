@@ -10,7 +10,6 @@ use axum::{
 use tower_api_key::{RequireOrganizationLayer, testing::routes::RouteProbe};
 
 use super::{auth, describe, lines, scopes};
-use crate::axum_api;
 
 /// A scope may have any name without spaces, quotes and backslashes.
 #[tokio::test]
@@ -46,8 +45,10 @@ async fn a_scope_does_not_read_like_another_requirement() {
 }
 
 /// The routes of the example, and the lock file that a review of it reads.
+#[cfg(feature = "origins")]
 #[tokio::test]
 async fn the_routes_of_the_axum_example_match_their_lock_file() {
+    use crate::axum_api;
     use tower_api_key::{LastUse, manage::Manager, scope::Catalogue, store::Cached};
     use tower_api_key_sqlx::SqliteStore;
 

@@ -31,7 +31,8 @@ async fn point_1_a_bad_name_is_reported_at_its_field_and_nothing_typed_is_lost()
             tab.click("input[value='agents:read']").await;
             tab.click(SUBMIT).await;
             tab.find("#name-error").await;
-            tab.see_focus_on("#name[aria-invalid=true][aria-describedby~='name-error']").await;
+            tab.see_focus_on("#name[aria-invalid=true][aria-describedby~='name-error']")
+                .await;
             assert!(tab.shows("#name-error").await);
             assert_eq!(tab.value("#name").await, name);
             assert_eq!(tab.value("#description").await, "After each merge.");
@@ -164,7 +165,9 @@ async fn point_4_a_day_ends_in_utc_without_script_and_the_page_says_so() {
         tab.click(SUBMIT).await;
         tab.secret().await;
         let stored = console.keys().await[0].expires_at.unwrap().0;
-        let iso = tab.eval_text(&format!("new Date({stored}).toISOString()")).await;
+        let iso = tab
+            .eval_text(&format!("new Date({stored}).toISOString()"))
+            .await;
         assert_eq!(iso, format!("{chosen}T23:59:00.000Z"));
         tab.leave_secret().await;
         let seen = tab.text("tbody td[data-label=Expires]").await;
@@ -214,7 +217,8 @@ async fn point_5_create_again_after_a_cut_connection_creates_one_key() {
         tab.type_into("#name", "ci").await;
         proxy.set_cuts(true);
         tab.click(SUBMIT).await;
-        tab.until("!document.querySelector('main.credentials')").await;
+        tab.until("!document.querySelector('main.credentials')")
+            .await;
         assert!(proxy.cut() > 0);
         proxy.set_cuts(false);
         assert_eq!(console.keys().await.len(), 1);
@@ -247,7 +251,8 @@ async fn point_6_only_rights_that_are_held_can_be_ticked_and_they_are_listed_bef
                        .filter((one) => one.checkVisibility()).map((one) => one.value)";
         assert_eq!(tab.eval(offered).await, serde_json::json!(held));
         // Whoever changes the page gains nothing.
-        tab.eval("document.querySelector('[name=scope]').value = 'members:manage'").await;
+        tab.eval("document.querySelector('[name=scope]').value = 'members:manage'")
+            .await;
         tab.click("[name=scope]").await;
         tab.click(SUBMIT).await;
         tab.see("You do not hold one of the ticked rights").await;
@@ -257,7 +262,10 @@ async fn point_6_only_rights_that_are_held_can_be_ticked_and_they_are_listed_bef
         tab.secret().await;
         let token = console.all(Kind::PersonalToken, "vera").await.remove(0);
         let scopes = token.scopes.unwrap();
-        assert_eq!(scopes.iter().map(|one| &**one).collect::<Vec<&str>>(), ["agents:read"]);
+        assert_eq!(
+            scopes.iter().map(|one| &**one).collect::<Vec<&str>>(),
+            ["agents:read"]
+        );
         assert_eq!(token.owner, Owner::of(Kind::PersonalToken, "vera"));
     })
     .await;

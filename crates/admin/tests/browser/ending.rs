@@ -15,7 +15,9 @@ const CANCEL: &str = ".credentials-buttons > a";
 
 async fn info(console: &Console, key: &Held) -> CredentialInfo {
     let all = console.keys().await;
-    all.into_iter().find(|one| one.id.as_str() == key.id).unwrap()
+    all.into_iter()
+        .find(|one| one.id.as_str() == key.id)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -51,7 +53,13 @@ async fn point_22_delete_names_the_key_and_its_last_use_and_the_focus_is_on_canc
 async fn sees_row_focused(tab: &Tab, key: &Held) {
     match tab.runs_scripts {
         true => tab.see_focus_on(&key.row()).await,
-        false => tab.find(&format!("{}:target", key.row())).await.tag_name().await.map(drop).unwrap(),
+        false => tab
+            .find(&format!("{}:target", key.row()))
+            .await
+            .tag_name()
+            .await
+            .map(drop)
+            .unwrap(),
     }
 }
 
@@ -74,7 +82,10 @@ async fn point_22_a_key_used_within_7_days_has_stronger_words_and_can_be_disable
         tab.open(&delete).await;
         tab.see("Last used: ").await;
         let text = tab.page_text().await;
-        assert!(!text.contains("in the last 7 days") && !text.contains("Disable"), "{text}");
+        assert!(
+            !text.contains("in the last 7 days") && !text.contains("Disable"),
+            "{text}"
+        );
     })
     .await;
 }
@@ -97,12 +108,19 @@ async fn point_23_rotation_says_what_happens_to_the_old_key_and_both_are_listed_
             assert_eq!(tab.eval_text(chosen).await, label);
             tab.press("Rotate API key").await;
             let secret = tab.secret().await;
-            let words = if hours == 0 { "The old key has ended." } else { "The old key works until" };
+            let words = if hours == 0 {
+                "The old key has ended."
+            } else {
+                "The old key works until"
+            };
             tab.see(words).await;
             let end = UnixMillis(console.clock.now().0 + hours * HOUR);
             assert_eq!(info(console, &old).await.expires_at, Some(end));
             let new = info(console, &old).await.rotated_to.unwrap();
-            let new = Held { id: new.to_string(), secret };
+            let new = Held {
+                id: new.to_string(),
+                secret,
+            };
             let [old_works, new_works] = [&old, &new].map(|key| console.call(&key.secret));
             let works = (old_works.await == 200, new_works.await == 200);
             assert_eq!(works, (hours > 0, true), "{label}");
@@ -111,7 +129,9 @@ async fn point_23_rotation_says_what_happens_to_the_old_key_and_both_are_listed_
             for (one, other, text) in [(&old, &new, "Replaced by"), (&new, &old, "Replaces")] {
                 let link = format!("{} a[href$='#row-{}']", one.row(), other.id);
                 assert_eq!(tab.text(&link).await, format!("ak_{}", other.id));
-                let cell = tab.text(&format!("{} [data-label='Key ID']", one.row())).await;
+                let cell = tab
+                    .text(&format!("{} [data-label='Key ID']", one.row()))
+                    .await;
                 assert!(cell.contains(text), "{cell}");
             }
             let state = tab.text(&format!("{} [data-label=State]", old.row())).await;
@@ -130,8 +150,14 @@ async fn point_24_a_deleted_key_is_refused_at_the_first_try() {
             tab.leave_secret().await;
             assert_eq!(console.call(&secret).await, 200);
             let keys = console.keys().await;
-            let key = keys.iter().find(|key| key.status == Status::Active).unwrap();
-            let key = Held { id: key.id.to_string(), secret };
+            let key = keys
+                .iter()
+                .find(|key| key.status == Status::Active)
+                .unwrap();
+            let key = Held {
+                id: key.id.to_string(),
+                secret,
+            };
             tab.press_in(&key.row(), ending).await;
             if ending == "Delete" {
                 tab.press("Delete").await;
@@ -152,9 +178,16 @@ async fn point_24_a_deleted_key_is_refused_by_another_node_too() {
         let secret = tab.create(KEYS, "ci-deploy").await;
         tab.leave_secret().await;
         let key = console.keys().await.remove(0);
-        let key = Held { id: key.id.to_string(), secret };
+        let key = Held {
+            id: key.id.to_string(),
+            secret,
+        };
         for _ in 0..2 {
-            assert_eq!(node.call(&key.secret).await, 200, "the second time from the cache");
+            assert_eq!(
+                node.call(&key.secret).await,
+                200,
+                "the second time from the cache"
+            );
         }
         tab.press_in(&key.row(), "Delete").await;
         tab.press("Delete").await;

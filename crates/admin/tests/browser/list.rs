@@ -35,11 +35,23 @@ async fn point_16_a_row_has_name_id_rights_creator_expiry_and_use() {
         tab.leave_secret().await;
         let new = NewKey::named("analytics").with_scopes(["agents:read", "campaigns:read"]);
         let used = console.key("org_1", new).await;
-        let own = console.keys().await.into_iter().find(|key| &*key.name == "ci-deploy").unwrap();
+        let own = console
+            .keys()
+            .await
+            .into_iter()
+            .find(|key| &*key.name == "ci-deploy")
+            .unwrap();
         tab.open(KEYS).await;
         let columns = "[...document.querySelectorAll('thead th')].map((one) => one.innerText)";
         let wanted = json!([
-            "Name", "Key ID", "Rights", "State", "Created", "Expires", "Last used", "Actions"
+            "Name",
+            "Key ID",
+            "Rights",
+            "State",
+            "Created",
+            "Expires",
+            "Last used",
+            "Actions"
         ]);
         assert_eq!(tab.eval(columns).await, wanted);
         let cells = row(tab, &format!("[id='row-{}']", own.id)).await;
@@ -65,7 +77,9 @@ async fn point_17_each_state_is_a_word() {
     with_and_without_script(async |console, tab| {
         let now = console.clock.now().0;
         let at = |moment| Some(UnixMillis(moment));
-        let expired = console.key("org_1", NewKey::named("a").expiring_at(at(now + HOUR))).await;
+        let expired = console
+            .key("org_1", NewKey::named("a").expiring_at(at(now + HOUR)))
+            .await;
         console.clock.advance_millis(DAY);
         let active = console.key("org_1", NewKey::named("b")).await;
         let soon = NewKey::named("c").expiring_at(at(now + 7 * DAY));
@@ -74,9 +88,15 @@ async fn point_17_each_state_is_a_word() {
         let rotated = console.key("org_1", NewKey::named("e")).await;
         let actor = operator(Kind::OrgKey, "org_1");
         let manager = &console.manager;
-        manager.disable(&actor, Kind::OrgKey, &disabled.id).await.unwrap();
+        manager
+            .disable(&actor, Kind::OrgKey, &disabled.id)
+            .await
+            .unwrap();
         let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(3600));
-        manager.rotate(&actor, Kind::OrgKey, &rotated.id, overlap).await.unwrap();
+        manager
+            .rotate(&actor, Kind::OrgKey, &rotated.id, overlap)
+            .await
+            .unwrap();
         tab.open(KEYS).await;
         for (key, words) in [
             (&active, "Active"),
@@ -87,7 +107,10 @@ async fn point_17_each_state_is_a_word() {
             assert_eq!(row(tab, &key.row()).await["State"], words);
         }
         let ends = row(tab, &rotated.row()).await["State"].clone();
-        assert!(ends.starts_with("Ends ") && ends.ends_with("(rotated)"), "{ends}");
+        assert!(
+            ends.starts_with("Ends ") && ends.ends_with("(rotated)"),
+            "{ends}"
+        );
         // 22:13 a day and an hour after the beginning.
         assert!(ends.contains("23:13") || ends.contains("11:13"), "{ends}");
     })
@@ -121,7 +144,11 @@ async fn a_thousand(console: &Console) {
     let soon = Some(UnixMillis(console.clock.now().0 + 20 * DAY));
     for number in 0..1_000 {
         let new = NewKey::named(&format!("key {number:04}")).with_role("viewer");
-        let new = if number % 10 == 0 { new.expiring_at(soon) } else { new };
+        let new = if number % 10 == 0 {
+            new.expiring_at(soon)
+        } else {
+            new
+        };
         console.key("org_1", new).await;
         console.clock.advance_millis(1);
     }
@@ -139,7 +166,8 @@ async fn names_on_all_pages(tab: &Tab) -> Vec<String> {
             return all;
         }
         tab.click("a[rel=next]").await;
-        tab.until(&format!("{names}.length && {names}.at(-1) !== {last}")).await;
+        tab.until(&format!("{names}.length && {names}.at(-1) !== {last}"))
+            .await;
     }
 }
 
@@ -166,7 +194,8 @@ async fn point_19_a_thousand_keys_are_pages_and_the_filter_is_in_the_url() {
                 tick => tab.click(&format!("[name={tick}]")).await,
             }
             tab.press("Apply filter").await;
-            tab.until(&format!("location.search.includes('{parameter}')")).await;
+            tab.until(&format!("location.search.includes('{parameter}')"))
+                .await;
             if count == 0 {
                 tab.see("No API key matches the filter.").await;
                 continue;
@@ -194,7 +223,10 @@ async fn new_button(tab: &Tab) -> Value {
 #[tokio::test]
 async fn point_20_an_empty_list_says_what_a_key_is_for_and_the_button_stays() {
     with_and_without_script(async |console, tab| {
-        for (list, purpose) in [(KEYS, "lets a program call"), (TOKENS, "call the API as you")] {
+        for (list, purpose) in [
+            (KEYS, "lets a program call"),
+            (TOKENS, "call the API as you"),
+        ] {
             tab.open(list).await;
             tab.see(purpose).await;
             assert!(tab.page_text().await.contains("yet"));
@@ -217,7 +249,11 @@ async fn point_20_an_empty_list_says_what_a_key_is_for_and_the_button_stays() {
         // Neither would it be with a disabled one, which is listed.
         let key = console.key("org_1", NewKey::named("b")).await;
         let actor = operator(Kind::OrgKey, "org_1");
-        console.manager.disable(&actor, Kind::OrgKey, &key.id).await.unwrap();
+        console
+            .manager
+            .disable(&actor, Kind::OrgKey, &key.id)
+            .await
+            .unwrap();
         tab.open(KEYS).await;
         assert!(!tab.page_text().await.contains("yet") && tab.shows("table").await);
     })
@@ -242,7 +278,8 @@ async fn reached(tab: &Tab) -> Vec<String> {
                 (document.activeElement.value ?? '') + ' ' + \
                 document.activeElement.innerText.trim()";
     let mut all = Vec::new();
-    tab.eval("(document.activeElement.blur(), scrollTo(0, 0))").await;
+    tab.eval("(document.activeElement.blur(), scrollTo(0, 0))")
+        .await;
     loop {
         tab.key(fantoccini::key::Key::Tab).await;
         let here = tab.eval_text(name).await;
@@ -256,8 +293,14 @@ async fn reached(tab: &Tab) -> Vec<String> {
 
 async fn everything_fits(preferences: Value, text_is: &str) {
     for state in [
-        "list-full", "list-pages", "new-key-some-rights", "new-token", "secret", "rotate",
-        "delete-recently-used", "problem-not-found",
+        "list-full",
+        "list-pages",
+        "new-key-some-rights",
+        "new-token",
+        "secret",
+        "rotate",
+        "delete-recently-used",
+        "problem-not-found",
     ] {
         let options = Options {
             preferences: preferences.clone(),
@@ -308,10 +351,22 @@ async fn point_21_the_keyboard_reaches_every_action() {
         tab.open_menu(&key.row()).await;
         let all = reached(tab).await;
         for action in [
-            "New API key", "q", "state", "expiring", "unused", "Apply filter",
-            "Actions", "Edit", "Rotate", "Disable", "Delete",
+            "New API key",
+            "q",
+            "state",
+            "expiring",
+            "unused",
+            "Apply filter",
+            "Actions",
+            "Edit",
+            "Rotate",
+            "Disable",
+            "Delete",
         ] {
-            assert!(all.iter().any(|one| one.contains(action)), "{action}: {all:#?}");
+            assert!(
+                all.iter().any(|one| one.contains(action)),
+                "{action}: {all:#?}"
+            );
         }
         // The menu opens, leads somewhere and closes by keyboard.
         tab.open(KEYS).await;

@@ -51,7 +51,9 @@ async fn point_14_a_script_in_the_page_is_not_run_and_the_log_has_it() {
         tab.until("document.images[0].complete").await;
         let log = tab.errors().await;
         for directive in ["script-src-attr", "style-src-attr", "img-src"] {
-            let has = log.iter().any(|line| line.contains(&format!("policy: {directive}")));
+            let has = log
+                .iter()
+                .any(|line| line.contains(&format!("policy: {directive}")));
             assert!(has, "{directive}: {log:#?}");
         }
         assert_eq!(tab.client.title().await.unwrap(), "API keys");
@@ -63,7 +65,9 @@ async fn point_14_a_script_in_the_page_is_not_run_and_the_log_has_it() {
 async fn seen(tab: &Tab, path: &str, id: &str) -> String {
     tab.open(path).await;
     let page = tab.eval_text("document.documentElement.outerHTML").await;
-    let status = tab.eval("performance.getEntriesByType('navigation')[0].responseStatus").await;
+    let status = tab
+        .eval("performance.getEntriesByType('navigation')[0].responseStatus")
+        .await;
     format!("{status} {page}").replace(id, "ID")
 }
 
@@ -95,7 +99,10 @@ async fn point_25_a_key_of_another_organization_looks_like_an_unknown_one() {
             }
             assert_eq!(answers[0], answers[1], "{page}");
         }
-        assert_eq!(console.all(Kind::OrgKey, "org_2").await[0].status, Status::Active);
+        assert_eq!(
+            console.all(Kind::OrgKey, "org_2").await[0].status,
+            Status::Active
+        );
     })
     .await;
 }
@@ -132,15 +139,19 @@ async fn point_25_a_form_of_another_site_is_refused_although_the_browser_sends_t
             let other = other_site(console, &key.id, token).await;
             tab.sign_in("alice").await; // a new cookie, which is sent for two minutes
             tab.client.goto(&other).await.unwrap();
-            tab.click(&format!("form:nth-of-type({number}) button")).await;
-            tab.see("The request came from another site and was refused.").await;
+            tab.click(&format!("form:nth-of-type({number}) button"))
+                .await;
+            tab.see("The request came from another site and was refused.")
+                .await;
             assert!(tab.url().await.starts_with(&tab.site));
         }
         assert_eq!(console.keys().await[0].status, Status::Active);
         // Nor is a page shown within another site's; a link leads here.
         let other = other_site(console, &key.id, "").await;
         tab.client.goto(&other).await.unwrap();
-        let frames = tab.devtools("Page.getFrameTree", serde_json::json!({})).await;
+        let frames = tab
+            .devtools("Page.getFrameTree", serde_json::json!({}))
+            .await;
         let framed = frames["frameTree"]["childFrames"][0]["frame"]["url"].to_string();
         assert!(!framed.contains(KEYS), "{framed}");
         tab.errors().await; // has the refused frame
@@ -188,7 +199,10 @@ async fn point_25_while_somebody_acts_as_the_user_nothing_can_be_issued() {
         for list in [KEYS, TOKENS] {
             tab.open(list).await;
             tab.see("Support acts as alice.").await;
-            assert!(!tab.shows("summary, a[href*='/new'], form[method=post]").await);
+            assert!(
+                !tab.shows("summary, a[href*='/new'], form[method=post]")
+                    .await
+            );
             tab.open(&format!("{list}/new")).await;
             tab.see("while somebody else acts as you").await;
         }
@@ -206,7 +220,10 @@ async fn point_25_a_viewer_sees_the_list_without_buttons() {
         tab.sign_in("vera").await;
         tab.open(KEYS).await;
         assert!(tab.shows(&key.row()).await);
-        assert!(!tab.shows("summary, a[href*='/new'], form[method=post]").await);
+        assert!(
+            !tab.shows("summary, a[href*='/new'], form[method=post]")
+                .await
+        );
         tab.open(&key.page(KEYS, "delete")).await;
         tab.see("You may not manage these.").await;
     })
@@ -231,7 +248,9 @@ async fn point_25_a_name_that_is_made_to_break_the_page_is_shown_as_text() {
         ];
         for path in paths {
             tab.open(&path).await;
-            let heading = tab.eval("document.querySelector('h1, th[scope=row]').innerText").await;
+            let heading = tab
+                .eval("document.querySelector('h1, th[scope=row]').innerText")
+                .await;
             let seen = tab.page_text().await;
             assert!(seen.contains(hostile), "{path} {heading}: {seen}");
             assert_eq!(tab.eval("document.images.length").await, 0);
@@ -239,7 +258,10 @@ async fn point_25_a_name_that_is_made_to_break_the_page_is_shown_as_text() {
         tab.open(KEYS).await;
         // What would turn the line round is shown as what it is.
         let text = tab.page_text().await;
-        assert!(!text.contains('\u{202e}') && text.contains("gnp.exe"), "{text}");
+        assert!(
+            !text.contains('\u{202e}') && text.contains("gnp.exe"),
+            "{text}"
+        );
     })
     .await;
 }

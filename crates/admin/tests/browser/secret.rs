@@ -37,7 +37,10 @@ async fn point_7_one_click_selects_the_whole_secret_and_nothing_can_be_mistaken_
             let font = "getComputedStyle(document.querySelector('#secret')).fontFamily";
             assert!(tab.eval_text(font).await.ends_with("monospace"));
             let elsewhere = tab.page_text().await.replace(&secret, "");
-            assert!(!elsewhere.contains("ak_") && !elsewhere.contains("pat_"), "{elsewhere}");
+            assert!(
+                !elsewhere.contains("ak_") && !elsewhere.contains("pat_"),
+                "{elsewhere}"
+            );
             tab.leave_secret().await;
         }
         assert_eq!(console.keys().await.len(), 1);
@@ -92,7 +95,8 @@ async fn point_8_nothing_but_the_reader_removes_the_secret() {
                       const real = globalThis[name]; \
                       globalThis[name] = (...all) => { waits++; return real(...all); }; }";
         let source = json!({ "source": source });
-        tab.devtools("Page.addScriptToEvaluateOnNewDocument", source).await;
+        tab.devtools("Page.addScriptToEvaluateOnNewDocument", source)
+            .await;
         let secret = tab.create(KEYS, "ci").await;
         tab.allow_clipboard().await;
         tab.click("#copy").await;
@@ -133,7 +137,8 @@ async fn point_9_leaving_before_copying_asks_once() {
             tab.see_focus_on("#stay").await;
             assert_eq!(tab.secret().await, secret, "{way:?}");
             tab.click("#stay").await;
-            tab.until("document.querySelector('#question').hidden").await;
+            tab.until("document.querySelector('#question').hidden")
+                .await;
             tab.see_focus_on("#copy").await;
             go(tab, way).await;
             tab.find("#question:not([hidden])").await;
@@ -192,8 +197,12 @@ async fn point_9_reloading_and_closing_the_tab_ask_until_it_is_copied() {
         assert_eq!(tab.secret().await, secret);
         tab.click("#copy").await;
         tab.see("Copied.").await;
-        tab.client.execute("location.assign('/api-keys')", Vec::new()).await.unwrap();
-        tab.until("location.pathname === '/api-keys' && document.querySelector('table')").await;
+        tab.client
+            .execute("location.assign('/api-keys')", Vec::new())
+            .await
+            .unwrap();
+        tab.until("location.pathname === '/api-keys' && document.querySelector('table')")
+            .await;
     })
     .await;
 }
@@ -208,14 +217,18 @@ async fn point_10_the_focus_is_in_the_dialog_and_a_screen_reader_hears_what_happ
         let dialog = tree.find("dialog", "API key created");
         assert_eq!(dialog["properties"]["modal"], true, "{dialog:#}");
         let description = dialog["description"].as_str().unwrap();
-        assert!(description.contains("the only time that the key is shown"), "{description}");
+        assert!(
+            description.contains("the only time that the key is shown"),
+            "{description}"
+        );
         let secret = tree.find("textbox", "The key ci");
         assert_eq!(secret["properties"]["readonly"], true, "{secret:#}");
         // The region is on the page before there is anything to announce.
         let region = tree.find("status", "");
         assert_eq!(region["properties"]["live"], "polite", "{region:#}");
         tab.click("#copy").await;
-        tab.until("document.querySelector('[role=status]').textContent === 'Copied.'").await;
+        tab.until("document.querySelector('[role=status]').textContent === 'Copied.'")
+            .await;
         let same = tab.accessibility().await.find("status", "");
         assert_eq!(same["node"], region["node"], "it is the same region");
     })
@@ -269,14 +282,16 @@ fn is_written(text: &str, dir: &Path) -> bool {
     let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let has = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|one| one == text);
     let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
-    entries.into_iter().any(|entry| match entry.file_type().unwrap() {
-        kind if kind.is_dir() => is_written(text, &entry.path()),
-        kind if kind.is_file() => {
-            let bytes = fs::read(entry.path()).unwrap_or_default();
-            has(&bytes, text.as_bytes()) || has(&bytes, &wide)
-        }
-        _ => false,
-    })
+    entries
+        .into_iter()
+        .any(|entry| match entry.file_type().unwrap() {
+            kind if kind.is_dir() => is_written(text, &entry.path()),
+            kind if kind.is_file() => {
+                let bytes = fs::read(entry.path()).unwrap_or_default();
+                has(&bytes, text.as_bytes()) || has(&bytes, &wide)
+            }
+            _ => false,
+        })
 }
 
 #[tokio::test]
@@ -304,7 +319,10 @@ async fn point_11_after_done_and_after_signing_out_the_secret_is_nowhere() {
         assert_eq!(console.keys().await.len(), 1);
         let profile = tab.close().await;
         let hidden = &secret[secret.len() - 30..];
-        assert!(!is_written(hidden, &profile), "it is in a file of the browser");
+        assert!(
+            !is_written(hidden, &profile),
+            "it is in a file of the browser"
+        );
         // What the browser does write is found in this way.
         assert!(is_written("sign-in-as", &profile));
     })
@@ -355,7 +373,11 @@ async fn point_13_no_field_has_the_secret_and_none_is_for_a_password() {
 
 /// Runs the line of the example, as pasted from the clipboard into a shell.
 async fn run(line: &str) -> String {
-    let output = Command::new("sh").args(["-c", line]).output().await.unwrap();
+    let output = Command::new("sh")
+        .args(["-c", line])
+        .output()
+        .await
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

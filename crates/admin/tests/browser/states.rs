@@ -70,7 +70,9 @@ async fn show_list(state: &str, console: &Console, tab: &Tab) {
         }
         "list-pages" => {
             for number in 0..60 {
-                console.key("org_1", NewKey::named(&format!("worker-{number:02}"))).await;
+                console
+                    .key("org_1", NewKey::named(&format!("worker-{number:02}")))
+                    .await;
                 console.clock.advance_millis(1);
             }
         }
@@ -101,7 +103,8 @@ async fn show_form(state: &str, tab: &Tab) {
     tab.open(&format!("{list}/new")).await;
     match state {
         "new-key-errors" => {
-            tab.type_into("#description", "Runs after each merge.").await;
+            tab.type_into("#description", "Runs after each merge.")
+                .await;
             tab.choose("#expiry", "90").await;
             tab.click("form button[type=submit]").await;
             tab.find("#name-error").await;
@@ -146,7 +149,8 @@ async fn show_problem(state: &str, tab: &Tab) {
         "problem-not-found" => tab.open(&format!("{KEYS}/unknown/edit")).await,
         "problem-outdated" => {
             tab.open(&format!("{KEYS}/new")).await;
-            tab.eval("document.querySelector('[name=form_token]').value = 'old'").await;
+            tab.eval("document.querySelector('[name=form_token]').value = 'old'")
+                .await;
             tab.click("form button[type=submit]").await;
         }
         _ => {
@@ -186,10 +190,18 @@ async fn some_keys(console: &Console) {
     let hostile = "<img src=x onerror=alert(1)> a name as long as a name can be";
     console.key("org_1", new(hostile)).await;
     let disabled = console.key("org_1", new("old-dashboard")).await;
-    console.manager.disable(&actor, kind, &disabled.id).await.unwrap();
+    console
+        .manager
+        .disable(&actor, kind, &disabled.id)
+        .await
+        .unwrap();
     let ending = console.key("org_1", new("nightly-report")).await;
     let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(24 * 3600));
-    console.manager.rotate(&actor, kind, &ending.id, overlap).await.unwrap();
+    console
+        .manager
+        .rotate(&actor, kind, &ending.id, overlap)
+        .await
+        .unwrap();
     console.clock.advance_millis(HOUR);
     let soon = new("phone-provisioning").expiring_at(at(now + 8 * DAY));
     console.key("org_1", soon).await;
@@ -198,7 +210,9 @@ async fn some_keys(console: &Console) {
     let some = some.expiring_at(at(now + 90 * DAY));
     let used = console.key("org_1", some).await;
     let described = Attributes::default().with_description("Deploys after each merge to main.");
-    let admin = NewKey::named("ci-deploy").with_role("admin").with_attributes(described);
+    let admin = NewKey::named("ci-deploy")
+        .with_role("admin")
+        .with_attributes(described);
     let ci = console.key("org_1", admin).await;
     console.use_key(&ci).await;
     console.use_key(&used).await;
@@ -207,6 +221,8 @@ async fn some_keys(console: &Console) {
 async fn some_tokens(console: &Console) {
     let scopes = ["agents:read", "members:read"];
     let some = NewToken::named("laptop").with_scopes(scopes);
-    console.token("alice", some.with_organizations(["org_1"])).await;
+    console
+        .token("alice", some.with_organizations(["org_1"]))
+        .await;
     console.token("alice", NewToken::named("experiments")).await;
 }

@@ -30,9 +30,16 @@ impl Tree {
 
 impl Tab {
     pub(crate) async fn accessibility(&self) -> Tree {
-        let tree = self.devtools("Accessibility.getFullAXTree", json!({})).await;
+        let tree = self
+            .devtools("Accessibility.getFullAXTree", json!({}))
+            .await;
         let nodes = tree["nodes"].as_array().expect("nodes").iter();
-        Tree(nodes.filter(|node| node["ignored"] != true).map(short).collect())
+        Tree(
+            nodes
+                .filter(|node| node["ignored"] != true)
+                .map(short)
+                .collect(),
+        )
     }
 }
 

@@ -22,7 +22,10 @@ use tower_api_key::{
     condition::RequestHead,
     credential::Kind,
     manage::{Actor, Issued, Manager, NewKey, NewToken},
-    store::{AuditEvent, Change, CredentialInfo, Directory, EffectiveStatus, Filter, MemoryStore, Owner, StoreError},
+    store::{
+        AuditEvent, Change, CredentialInfo, Directory, EffectiveStatus, Filter, MemoryStore, Owner,
+        StoreError,
+    },
     testing::ManualClock,
 };
 use tower_api_key_admin::{
@@ -262,7 +265,10 @@ fn announce(changes: broadcast::Sender<Change>) -> impl Fn(&AuditEvent) + Send +
         for id in ids.into_iter().flatten() {
             let kind = event.owner.kind();
             // Without another node nobody listens.
-            let _ = changes.send(Change::Credential { kind, id: id.clone() });
+            let _ = changes.send(Change::Credential {
+                kind,
+                id: id.clone(),
+            });
         }
     }
 }

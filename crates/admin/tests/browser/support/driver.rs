@@ -51,7 +51,10 @@ pub(crate) fn shared() -> Option<&'static Driver> {
 pub(crate) fn required<T>(what: &str, found: Option<T>) -> Option<T> {
     if found.is_none() {
         let is_required = env::var_os("REQUIRE_CHROMIUM").is_some();
-        assert!(!is_required, "REQUIRE_CHROMIUM is set, and there is no {what}");
+        assert!(
+            !is_required,
+            "REQUIRE_CHROMIUM is set, and there is no {what}"
+        );
         // Bypasses the test harness, which captures `eprintln!` in a test that passes.
         let _ = writeln!(io::stderr(), "SKIPPED: tests in a browser: no {what}");
     }

@@ -41,7 +41,9 @@ fn from_base64(text: &str) -> Vec<u8> {
     };
     let digits: Vec<u8> = text.trim_end_matches('=').bytes().map(value).collect();
     let groups = digits.chunks(4).flat_map(|group| {
-        let bits = group.iter().fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit));
+        let bits = group
+            .iter()
+            .fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit));
         let bytes = (bits << (6 * (4 - group.len()))).to_be_bytes();
         bytes[1..group.len()].to_vec()
     });

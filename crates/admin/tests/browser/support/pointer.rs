@@ -1,6 +1,6 @@
 //! The mouse.
 
-use fantoccini::actions::{InputSource as _, MouseActions, PointerAction, MOUSE_BUTTON_LEFT};
+use fantoccini::actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 
 use super::tab::Tab;
 
@@ -9,10 +9,19 @@ impl Tab {
     pub(crate) async fn double_click(&self, selector: &str) {
         let element = self.find(selector).await;
         let (down, up) = (
-            PointerAction::Down { button: MOUSE_BUTTON_LEFT },
-            PointerAction::Up { button: MOUSE_BUTTON_LEFT },
+            PointerAction::Down {
+                button: MOUSE_BUTTON_LEFT,
+            },
+            PointerAction::Up {
+                button: MOUSE_BUTTON_LEFT,
+            },
         );
-        let to = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
+        let to = PointerAction::MoveToElement {
+            element,
+            duration: None,
+            x: 0.0,
+            y: 0.0,
+        };
         let mouse = MouseActions::new("mouse".into())
             .then(to)
             .then(down.clone())
@@ -25,9 +34,17 @@ impl Tab {
     /// Clicks at a point of the window.
     pub(crate) async fn click_at(&self, x: f64, y: f64) {
         let mouse = MouseActions::new("mouse".into())
-            .then(PointerAction::MoveTo { duration: None, x, y })
-            .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
-            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+            .then(PointerAction::MoveTo {
+                duration: None,
+                x,
+                y,
+            })
+            .then(PointerAction::Down {
+                button: MOUSE_BUTTON_LEFT,
+            })
+            .then(PointerAction::Up {
+                button: MOUSE_BUTTON_LEFT,
+            });
         self.client.perform_actions(mouse).await.expect("a click");
     }
 }

@@ -63,9 +63,11 @@ impl Tab {
             is_closed: Cell::new(false),
         };
         let watch = json!({ "source": WATCH });
-        tab.devtools("Page.addScriptToEvaluateOnNewDocument", watch).await;
+        tab.devtools("Page.addScriptToEvaluateOnNewDocument", watch)
+            .await;
         let value = json!({ "value": !options.runs_scripts });
-        tab.devtools("Emulation.setScriptExecutionDisabled", value).await;
+        tab.devtools("Emulation.setScriptExecutionDisabled", value)
+            .await;
         tab.travel("UTC").await;
         tab
     }
@@ -91,8 +93,8 @@ impl Tab {
     pub(crate) async fn errors(&self) -> Vec<String> {
         let log = self.client.issue_cmd(Extension::log()).await.unwrap();
         let entries = log.as_array().expect("a list").iter();
-        let errors = entries
-            .filter(|entry| entry["source"] != "network" && entry["level"] == "SEVERE");
+        let errors =
+            entries.filter(|entry| entry["source"] != "network" && entry["level"] == "SEVERE");
         errors.map(|entry| entry["message"].to_string()).collect()
     }
 
@@ -114,7 +116,8 @@ impl Tab {
     pub(crate) async fn eval_text(&self, expression: &str) -> String {
         let value = self.eval(expression).await;
         let text = value.as_str();
-        text.unwrap_or_else(|| panic!("{expression}: {value}")).to_owned()
+        text.unwrap_or_else(|| panic!("{expression}: {value}"))
+            .to_owned()
     }
 
     /// Waits until an expression is true.
@@ -191,9 +194,8 @@ impl Tab {
 
     /// Clicks the link or button, within the first element that matches, whose text begins so.
     pub(crate) async fn press(&self, text: &str) {
-        let path = format!(
-            "//*[self::a or self::button][starts-with(normalize-space(.), \"{text}\")]"
-        );
+        let path =
+            format!("//*[self::a or self::button][starts-with(normalize-space(.), \"{text}\")]");
         let element = self.locate(Locator::XPath(&path)).await;
         element.click().await.expect(text);
     }
@@ -227,7 +229,8 @@ impl Tab {
 
     /// Chooses from a list by the value.
     pub(crate) async fn choose(&self, selector: &str, value: &str) {
-        self.click(&format!("{selector} option[value='{value}']")).await;
+        self.click(&format!("{selector} option[value='{value}']"))
+            .await;
     }
 
     /// Sets a day, as the browser's calendar does.
@@ -243,19 +246,28 @@ impl Tab {
     /// Returns the text of an element, as it is in the document.
     pub(crate) async fn text(&self, selector: &str) -> String {
         self.find(selector).await;
-        self.eval_text(&format!("document.querySelector({}).textContent", json!(selector)))
-            .await
+        self.eval_text(&format!(
+            "document.querySelector({}).textContent",
+            json!(selector)
+        ))
+        .await
     }
 
     /// Returns the value of a field.
     pub(crate) async fn value(&self, selector: &str) -> String {
         self.find(selector).await;
-        self.eval_text(&format!("document.querySelector({}).value", json!(selector))).await
+        self.eval_text(&format!(
+            "document.querySelector({}).value",
+            json!(selector)
+        ))
+        .await
     }
 
     /// Returns the visible text of the page.
     pub(crate) async fn page_text(&self) -> String {
-        let text = self.client.execute("return document.body.innerText;", Vec::new());
+        let text = self
+            .client
+            .execute("return document.body.innerText;", Vec::new());
         let text: Result<Value, CmdError> = text.await;
         format!("{}", text.unwrap_or_default().as_str().unwrap_or_default())
     }
@@ -271,14 +283,20 @@ impl Tab {
 
     /// Waits until the page has this text.
     pub(crate) async fn see(&self, text: &str) {
-        self.until(&format!("document.body.innerText.includes({})", json!(text)))
-            .await;
+        self.until(&format!(
+            "document.body.innerText.includes({})",
+            json!(text)
+        ))
+        .await;
     }
 
     /// Waits until an element with this selector has the focus.
     pub(crate) async fn see_focus_on(&self, selector: &str) {
-        self.until(&format!("document.activeElement.matches({})", json!(selector)))
-            .await;
+        self.until(&format!(
+            "document.activeElement.matches({})",
+            json!(selector)
+        ))
+        .await;
     }
 
     /// Waits for a question of the browser itself, such as whether to leave.
@@ -309,11 +327,16 @@ impl Tab {
         if self.runs_scripts {
             self.click("#leave").await;
         }
-        self.until("!document.getElementById('secret-dialog')").await;
+        self.until("!document.getElementById('secret-dialog')")
+            .await;
     }
 }
 
-fn capabilities(driver: &Driver, profile: &std::path::Path, options: &Options) -> Map<String, Value> {
+fn capabilities(
+    driver: &Driver,
+    profile: &std::path::Path,
+    options: &Options,
+) -> Map<String, Value> {
     let arguments = [
         "--headless=new".to_owned(),
         "--no-sandbox".into(),
