@@ -114,7 +114,7 @@ async fn a_sign_in_leads_to_paths_of_this_site_alone() {
         let seen = browser.sign_in_to("admin", &node.password, return_to);
         assert_eq!(seen.await.location(), location, "{return_to:?}");
     }
-    let mut browser = Browser::of(&node).from_another_site();
+    let mut browser = Browser::of(&node).on_another_site();
     let seen = browser.sign_in("admin", &node.password).await;
     assert_eq!(seen.status, StatusCode::FORBIDDEN);
 }

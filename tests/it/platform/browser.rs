@@ -63,7 +63,7 @@ impl Browser {
     }
 
     /// Returns one whose forms are on another site.
-    pub(super) fn from_another_site(self) -> Self {
+    pub(super) fn on_another_site(self) -> Self {
         let origin = "https://other.example".to_owned();
         Self { origin, ..self }
     }
