@@ -188,6 +188,31 @@ async fn point_5_a_double_click_creates_one_key_and_shows_its_secret() {
     .await;
 }
 
+/// On a slow network the second press comes before the first answer. It must not take its place, as
+/// the secret is in the first alone.
+#[tokio::test]
+async fn point_5_create_twice_on_a_slow_network_creates_one_key_and_shows_its_secret() {
+    in_browser(async |console, tab| {
+        let proxy = Proxy::start(console.address).await;
+        for path in ["/sign-in-as/alice", "/api-keys/new"] {
+            let url = format!("http://{}{path}", proxy.address);
+            tab.client.goto(&url).await.unwrap();
+        }
+        tab.type_into("#name", "ci").await;
+        proxy.hold();
+        let press = "const press = (times) => { \
+                     document.querySelector('form button[type=submit]').click(); \
+                     times > 1 ? setTimeout(press, 100, times - 1) : fetch('/release'); \
+                     }; setTimeout(press, 0, 3);";
+        tab.client.execute(press, Vec::new()).await.unwrap();
+        let secret = tab.secret().await;
+        assert_eq!(proxy.posts(), 1);
+        assert_eq!(console.call(&secret).await, 200);
+        assert_eq!(console.keys().await.len(), 1);
+    })
+    .await;
+}
+
 /// Without the script the second click is a request of its own, whose answer has no secret.
 #[tokio::test]
 async fn point_5_a_double_click_without_script_creates_one_key() {

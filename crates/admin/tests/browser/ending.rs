@@ -115,7 +115,11 @@ async fn point_23_rotation_says_what_happens_to_the_old_key_and_both_are_listed_
             };
             tab.see(words).await;
             let end = UnixMillis(console.clock.now().0 + hours * HOUR);
-            assert_eq!(info(console, &old).await.expires_at, Some(end));
+            let stored = info(console, &old).await;
+            match hours {
+                0 => assert_eq!(stored.status, Status::Deleted),
+                _ => assert_eq!(stored.expires_at, Some(end)),
+            }
             let new = info(console, &old).await.rotated_to.unwrap();
             let new = Held {
                 id: new.to_string(),
@@ -126,6 +130,12 @@ async fn point_23_rotation_says_what_happens_to_the_old_key_and_both_are_listed_
             assert_eq!(works, (hours > 0, true), "{label}");
             tab.leave_secret().await;
             sees_row_focused(tab, &new).await;
+            if hours == 0 {
+                tab.see(&format!("Replaces ak_{}", old.id)).await;
+                tab.open(&format!("{KEYS}?state=deleted")).await;
+                tab.see(&format!("Replaced by ak_{}", new.id)).await;
+                continue;
+            }
             for (one, other, text) in [(&old, &new, "Replaced by"), (&new, &old, "Replaces")] {
                 let link = format!("{} a[href$='#row-{}']", one.row(), other.id);
                 assert_eq!(tab.text(&link).await, format!("ak_{}", other.id));
@@ -135,8 +145,10 @@ async fn point_23_rotation_says_what_happens_to_the_old_key_and_both_are_listed_
                 assert!(cell.contains(text), "{cell}");
             }
             let state = tab.text(&format!("{} [data-label=State]", old.row())).await;
-            let wanted = if hours == 0 { "Expired" } else { "Ends " };
-            assert!(state.starts_with(wanted), "{state}");
+            assert!(
+                state.starts_with("Ends ") && state.ends_with("(rotated)"),
+                "{state}"
+            );
         }
     })
     .await;
@@ -145,7 +157,7 @@ async fn point_23_rotation_says_what_happens_to_the_old_key_and_both_are_listed_
 #[tokio::test]
 async fn point_24_a_deleted_key_is_refused_at_the_first_try() {
     with_and_without_script(async |console, tab| {
-        for ending in ["Delete", "Disable"] {
+        for (ending, state) in [("Delete", "Deleted"), ("Disable", "Disabled")] {
             let secret = tab.create(KEYS, "ci-deploy").await;
             tab.leave_secret().await;
             assert_eq!(console.call(&secret).await, 200);
@@ -162,7 +174,7 @@ async fn point_24_a_deleted_key_is_refused_at_the_first_try() {
             if ending == "Delete" {
                 tab.press("Delete").await;
             }
-            tab.see("ci-deploy is now: ").await;
+            tab.see(&format!("ci-deploy is now: {state}")).await;
             assert_eq!(console.call(&key.secret).await, 401, "{ending}");
         }
     })

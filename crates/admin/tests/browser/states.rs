@@ -6,7 +6,9 @@ use tower_api_key::{
     store::Attributes,
 };
 
-use crate::support::{Console, DAY, HOUR, KEYS, Settings, TOKENS, Tab, operator};
+use crate::support::{
+    Console, DAY, HOUR, KEYS, Options, Settings, TOKENS, Tab, WIDE, in_browser_with, operator,
+};
 
 /// The names of the states.
 pub(crate) const STATES: [&str; 24] = [
@@ -36,8 +38,26 @@ pub(crate) const STATES: [&str; 24] = [
     "problem-sign-in",
 ];
 
+/// Runs a test in each state, in one browser, with a console for each.
+pub(crate) async fn in_each_state(
+    states: impl Iterator<Item = &&'static str>,
+    options: Options,
+    test: impl AsyncFn(&str, &Console, &Tab),
+) {
+    in_browser_with(Settings::default(), options, async |_, tab| {
+        for state in states {
+            let console = Console::new(settings(state)).await;
+            tab.move_to(&console);
+            tab.sign_in("alice").await;
+            test(state, &console, tab).await;
+            tab.assert_no_errors().await;
+        }
+    })
+    .await;
+}
+
 /// Returns the settings of the console for a state.
-pub(crate) fn settings(state: &str) -> Settings {
+fn settings(state: &str) -> Settings {
     match state {
         "problem-sign-in" => Settings {
             sign_in: "https://sign-in.example/",
@@ -49,6 +69,7 @@ pub(crate) fn settings(state: &str) -> Settings {
 
 /// Leads alice's browser to a state.
 pub(crate) async fn show(state: &str, console: &Console, tab: &Tab) {
+    tab.resize(WIDE).await;
     match state.split('-').next() {
         Some("list") => show_list(state, console, tab).await,
         Some("new") => show_form(state, tab).await,

@@ -92,6 +92,21 @@
     });
   }
 
+  /**
+   * A form is sent once, although its button is pressed twice: the answer to the second would take
+   * the place of the first, which alone has the secret. Who waits for longer may try again.
+   */
+  function sendOnce() {
+    for (const form of document.querySelectorAll("form[method=post]")) {
+      let sentAt = -Infinity;
+      form.addEventListener("submit", (event) => {
+        if (event.timeStamp - sentAt < 10_000) event.preventDefault();
+        else sentAt = event.timeStamp;
+      });
+      addEventListener("pageshow", () => { sentAt = -Infinity; });
+    }
+  }
+
   function select(element) {
     const range = document.createRange();
     range.selectNodeContents(element);
@@ -148,13 +163,23 @@
       tryToGoAway();
     });
     dialog.addEventListener("cancel", (event) => {
+      if (!event.cancelable) return;
       event.preventDefault();
       tryToGoAway();
     });
-    // A browser may close it in spite of that.
-    dialog.addEventListener("close", goAway);
+    // A browser closes it in spite of that if nothing on the page was touched before.
+    dialog.addEventListener("close", () => {
+      if (!isKept && question.hidden) dialog.showModal();
+      tryToGoAway();
+    });
+    // At the end of a click, or the pointer would take the focus away from the question; and only
+    // if it began outside too, as a selection that is drawn with the pointer does not.
+    let beganOutside = false;
     dialog.addEventListener("pointerdown", (event) => {
-      if (event.target === dialog) tryToGoAway();
+      beganOutside = event.target === dialog;
+    });
+    dialog.addEventListener("click", (event) => {
+      if (beganOutside && event.target === dialog) tryToGoAway();
     });
     stay.addEventListener("click", () => {
       question.hidden = true;
@@ -179,5 +204,6 @@
   useLocalDays();
   focusTarget();
   closeMenus();
+  sendOnce();
   guardSecret();
 })();

@@ -119,7 +119,8 @@ impl Rows<'_> {
         html! {
             (time(info.created_at))
             @if let Some(by) = &info.created_by {
-                " " (fill_with(text, &[("who", &self.who(by))]))
+                " "
+                span.credentials-by { (fill_with(text, &[("who", &self.who(by))])) }
             }
         }
     }

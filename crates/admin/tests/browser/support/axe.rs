@@ -17,18 +17,22 @@ impl Axe {
         required("axe-core: run .ci/axe", source)
     }
 
-    /// Checks the page as it is.
-    pub(crate) async fn assert_no_violations(&self, tab: &Tab, state: &str) {
-        // By the DevTools protocol: the policy of the pages allows no script in the document.
+    /// Loads it into the page, by the DevTools protocol: the policy of the pages allows no script in
+    /// the document.
+    pub(crate) async fn load_into(&self, tab: &Tab) {
         let source = json!({ "expression": self.0 });
         tab.devtools("Runtime.evaluate", source).await;
-        let run = "const done = arguments[0]; \
-                   axe.run(document, { resultTypes: ['violations'] }).then( \
+    }
+
+    /// Checks the page as it is, by all rules unless the options say otherwise.
+    pub(crate) async fn assert_no_violations(&self, tab: &Tab, state: &str, options: Value) {
+        let run = "const [options, done] = arguments; \
+                   axe.run(document, { resultTypes: ['violations'], ...options }).then( \
                        ({ violations }) => done(violations.map(({ id, help, nodes }) => \
                            [id, help, nodes.map(({ html, failureSummary }) => \
                                [html, failureSummary])])), \
                        (error) => done(String(error)));";
-        let found = tab.client.execute_async(run, Vec::new()).await.unwrap();
+        let found = tab.client.execute_async(run, vec![options]).await.unwrap();
         assert_eq!(found, Value::Array(Vec::new()), "{state}: {found:#}");
     }
 }

@@ -17,10 +17,10 @@ impl Tab {
     /// Writes a picture of the whole page.
     pub(crate) async fn picture(&self, name: &str) {
         let metrics = self.devtools("Page.getLayoutMetrics", json!({})).await;
-        let size = &metrics["cssContentSize"];
-        let clip = json!({
-            "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1,
-        });
+        let height = &metrics["cssContentSize"]["height"];
+        // With what a scroll bar takes, which is not in the picture.
+        let width = self.eval("innerWidth").await;
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
         let how = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.devtools("Page.captureScreenshot", how).await;
         let bytes = from_base64(picture["data"].as_str().expect("a picture"));

@@ -11,15 +11,20 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 /// Stands between a browser and a console. While it is told to, it cuts the connection when the
-/// console answers a POST request: the request has arrived, and its answer does not.
+/// console answers a POST request: the request has arrived, and its answer does not. Or it keeps
+/// the answers back, as a slow network does.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     console: SocketAddr,
     cuts: Arc<AtomicBool>,
+    holds: watch::Sender<bool>,
+    /// How many POST requests have arrived.
+    posts: Arc<AtomicU32>,
     /// How many answers were cut.
     cut: Arc<AtomicU32>,
 }
@@ -31,6 +36,8 @@ impl Proxy {
             address: listener.local_addr().unwrap(),
             console,
             cuts: Arc::default(),
+            holds: watch::Sender::new(false),
+            posts: Arc::default(),
             cut: Arc::default(),
         };
         let shared = proxy.clone();
@@ -48,6 +55,16 @@ impl Proxy {
         self.cuts.store(cuts, Ordering::SeqCst);
     }
 
+    /// Keeps answers to POST requests back until the page asks for `/release`.
+    pub(crate) fn hold(&self) {
+        self.holds.send_replace(true);
+    }
+
+    /// Returns how many POST requests have arrived.
+    pub(crate) fn posts(&self) -> u32 {
+        self.posts.load(Ordering::SeqCst)
+    }
+
     /// Returns how many answers were cut.
     pub(crate) fn cut(&self) -> u32 {
         self.cut.load(Ordering::SeqCst)
@@ -63,6 +80,10 @@ impl Proxy {
                 read = browser.read(&mut request) => {
                     let read = read.ok().filter(|read| *read > 0)?;
                     let head = &request[..read];
+                    if head.starts_with(b"GET /release ") {
+                        self.holds.send_replace(false);
+                    }
+                    self.posts.fetch_add(head.starts_with(b"POST ").into(), Ordering::SeqCst);
                     is_post = head.starts_with(b"POST ") || is_post && !head.starts_with(b"GET ");
                     console.write_all(head).await.ok()?;
                 }
@@ -71,6 +92,9 @@ impl Proxy {
                     if is_post && self.cuts.load(Ordering::SeqCst) {
                         self.cut.fetch_add(1, Ordering::SeqCst);
                         return None;
+                    }
+                    if is_post {
+                        self.holds.subscribe().wait_for(|holds| !holds).await.ok()?;
                     }
                     browser.write_all(&answer[..read]).await.ok()?;
                 }

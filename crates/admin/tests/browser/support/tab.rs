@@ -1,6 +1,10 @@
 //! A tab of a browser, and what people do in it.
 
-use std::{cell::Cell, path::PathBuf, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    path::PathBuf,
+    time::Duration,
+};
 
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -39,7 +43,7 @@ impl Default for Options {
 pub(crate) struct Tab {
     pub(crate) client: Client,
     /// Where the console is.
-    pub(crate) site: String,
+    site: RefCell<String>,
     pub(crate) runs_scripts: bool,
     profile: PathBuf,
     is_closed: Cell<bool>,
@@ -57,7 +61,7 @@ impl Tab {
             .expect("a browser starts");
         let tab = Self {
             client,
-            site: format!("http://{}", console.address),
+            site: RefCell::new(site(console)),
             runs_scripts: options.runs_scripts,
             profile,
             is_closed: Cell::new(false),
@@ -140,9 +144,19 @@ impl Tab {
         }
     }
 
+    /// Returns the origin of the console.
+    pub(crate) fn site(&self) -> String {
+        self.site.borrow().clone()
+    }
+
+    /// Uses another console from here on.
+    pub(crate) fn move_to(&self, console: &Console) {
+        self.site.replace(site(console));
+    }
+
     /// Opens a path of the console.
     pub(crate) async fn open(&self, path: &str) {
-        let url = format!("{}{path}", self.site);
+        let url = format!("{}{path}", self.site());
         self.client.goto(&url).await.expect("it opens");
     }
 
@@ -152,14 +166,14 @@ impl Tab {
 
     /// Signs in as somebody else in another tab, as far as this one can tell.
     pub(crate) async fn sign_in_beside(&self, name: &str) {
-        let cookie = json!({ "name": "session", "value": name, "url": self.site });
+        let cookie = json!({ "name": "session", "value": name, "url": self.site() });
         self.devtools("Network.setCookie", cookie).await;
     }
 
     /// Lets the pages use the clipboard.
     pub(crate) async fn allow_clipboard(&self) {
         let permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"];
-        let grant = json!({ "origin": self.site, "permissions": permissions });
+        let grant = json!({ "origin": self.site(), "permissions": permissions });
         self.devtools("Browser.grantPermissions", grant).await;
     }
 
@@ -171,7 +185,7 @@ impl Tab {
     /// Returns path, query and fragment of the address.
     pub(crate) async fn path(&self) -> String {
         let url = self.url().await;
-        url.strip_prefix(&self.site).unwrap_or(&url).to_owned()
+        url.strip_prefix(&self.site()).unwrap_or(&url).to_owned()
     }
 
     /// Finds an element as soon as there is one.
@@ -324,12 +338,18 @@ impl Tab {
     /// Goes on from a page with a secret, without copying it.
     pub(crate) async fn leave_secret(&self) {
         self.click("#done").await;
-        if self.runs_scripts {
+        self.until("!document.querySelector('#secret-dialog:has(#question[hidden])')")
+            .await;
+        if self.shows("#leave").await {
             self.click("#leave").await;
         }
         self.until("!document.getElementById('secret-dialog')")
             .await;
     }
+}
+
+fn site(console: &Console) -> String {
+    format!("http://{}", console.address)
 }
 
 fn capabilities(
