@@ -4,6 +4,13 @@
 //! tests print that they were skipped; if `REQUIRE_CHROMIUM` is set they fail instead.
 
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails at the first surprise"
+)]
 
 mod creating;
 mod ending;

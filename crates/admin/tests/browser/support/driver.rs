@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Write as _},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::LazyLock,
     thread,
 };
@@ -34,6 +34,7 @@ pub(crate) struct Driver {
     pub(crate) dir: PathBuf,
     /// Ends with this process.
     _input: ChildStdin,
+    _supervisor: Child,
 }
 
 static SHARED: LazyLock<Option<Driver>> = LazyLock::new(|| {
@@ -92,6 +93,7 @@ impl Driver {
             browser,
             dir,
             _input: input,
+            _supervisor: supervisor,
         }
     }
 

@@ -283,7 +283,10 @@ impl Tab {
             .client
             .execute("return document.body.innerText;", Vec::new());
         let text: Result<Value, CmdError> = text.await;
-        format!("{}", text.unwrap_or_default().as_str().unwrap_or_default())
+        text.unwrap_or_default()
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Returns whether an element is there and visible.
