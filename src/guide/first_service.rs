@@ -1,7 +1,7 @@
 //! A complete service, step by step: from a key in memory to keys that customers manage.
 //!
 //! The [front page](crate#quick-start) and the README get a first request through. What a service
-//! needs beyond that is four steps. The example `axum_api` has all of them.
+//! needs beyond that is four steps. The platform in `examples/platform` has all of them.
 //!
 //! # 1. Keep the keys
 //!

@@ -118,7 +118,7 @@
 //!
 //! [`tower-api-key-admin`](https://docs.rs/tower-api-key-admin) has them as routers of axum, with
 //! their OpenAPI document: `POST /admin/organization-pats` returns the whole key once, in `pat_key`;
-//! lists show the `key_id`. The example `axum_api` has them, and the pages. With the feature
+//! lists show the `key_id`. The platform in `examples/platform` has them, and the pages. With the feature
 //! `axum` a [`ManageError`](crate::manage::ManageError) is a response, `{"detail": "<text>"}` with
 //! its status. The layer's `with_body_key` does not apply to it.
 //!

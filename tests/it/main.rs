@@ -25,12 +25,6 @@
 )]
 mod support;
 
-/// The example `axum_api`.
-#[cfg(all(feature = "axum", feature = "origins", feature = "testing"))]
-#[path = "../../examples/axum_api/main.rs"]
-#[allow(dead_code, reason = "its `main` is not called")]
-mod axum_api;
-
 mod auth;
 mod auth_forms;
 mod auth_headers;
@@ -97,8 +91,6 @@ mod other_authenticator;
 mod other_majors;
 #[cfg(feature = "axum")]
 mod paths;
-#[cfg(all(feature = "axum", feature = "origins", feature = "testing"))]
-mod platform;
 mod prelude;
 mod readiness;
 mod readiness_requirements;

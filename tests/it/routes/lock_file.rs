@@ -44,51 +44,6 @@ async fn a_scope_does_not_read_like_another_requirement() {
     assert_eq!(lines(&probe.describe().await), wanted);
 }
 
-/// The routes of the example, and the lock file that a review of it reads.
-#[cfg(feature = "origins")]
-#[tokio::test]
-async fn the_routes_of_the_axum_example_match_their_lock_file() {
-    use crate::axum_api;
-    use tower_api_key::{LastUse, manage::Manager, scope::Catalogue, store::Cached};
-    use tower_api_key_sqlx::SqliteStore;
-
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.db");
-    let store = SqliteStore::open(&file, Catalogue::anyreach())
-        .await
-        .unwrap();
-    let (manager, uses) = (Manager::new(Cached::new(store)), LastUse::new());
-    // Without the pages, which no credential opens.
-    let app = axum_api::router(manager, uses, Router::new()).unwrap();
-    let keys = "/admin/organization-pats";
-    let rotate = format!("{keys}/{{id}}/rotate");
-    let one = format!("{keys}/{{id}}");
-    let routes = [
-        ("GET", "/agents"),
-        ("POST", "/agents"),
-        ("GET", keys),
-        ("POST", keys),
-        ("DELETE", &one),
-        ("POST", &rotate),
-        ("GET", "/admin/members/me/scopes"),
-        ("GET", "/account/personal-tokens"),
-        ("POST", "/account/personal-tokens"),
-        ("GET", "/core/public/web-widgets/{id}"),
-        (
-            "POST",
-            "/workflow/public/workflows/{workflow_id}/{version}/execute",
-        ),
-        ("GET", "/openapi.json"),
-        ("GET", "/me"),
-        ("GET", "/status"),
-        ("GET", "/whoami"),
-    ];
-    let probe = RouteProbe::new(app, Body::empty).with_routes(routes);
-    let routes = probe.with_router_paths().describe().await;
-    routes.assert_decided();
-    routes.assert_matches("tests/it/routes/axum_api.lock");
-}
-
 /// What a test of a service reads from a description.
 #[tokio::test]
 async fn a_route_tells_its_method_and_its_requirements() {

@@ -1,4 +1,4 @@
-//! A process of the example, and what it has printed.
+//! A process of the platform, and what it has printed.
 
 use std::{
     io::{BufRead, BufReader},
@@ -7,9 +7,6 @@ use std::{
 };
 
 use tempfile::TempDir;
-
-/// The variable with the arguments of a process, one on each line.
-pub(super) const ARGUMENTS: &str = "PLATFORM_ARGUMENTS";
 
 pub(super) struct Node {
     process: Child,
@@ -37,9 +34,8 @@ impl Node {
 
     /// Starts a process, and reads what it prints until the last line.
     pub(super) fn start(arguments: &[&str]) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "platform::serve", "--nocapture"])
-            .env(ARGUMENTS, arguments.join("\n"))
+        let mut process = Command::new(env!("CARGO_BIN_EXE_platform"))
+            .args(arguments)
             .env_remove("DEMO_PASSWORD")
             .stdout(Stdio::piped())
             .spawn()

@@ -1,10 +1,13 @@
-//! The example `axum_api`, as processes: what a newcomer does with it.
+//! The platform as processes: what a newcomer does with it.
 
-use crate::axum_api;
-#[cfg(unix)]
-use crate::support::pg;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails at the first surprise"
+)]
 
-use clap::Parser;
 use http::{Method, StatusCode};
 use tower_api_key::{
     credential::Kind,
@@ -14,27 +17,20 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::SqliteStore;
 
-#[path = "../../crates/admin/tests/it/pages/document.rs"]
-#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../../../../crates/admin/tests/it/pages/document.rs"]
+#[allow(dead_code, unreachable_pub, reason = "made for other tests")]
 mod document;
+#[cfg(unix)]
+#[path = "../../../../crates/sqlx/tests/it/support/pg.rs"]
+#[allow(unreachable_pub, reason = "made for other tests")]
+mod pg;
 
 mod browser;
 mod lines;
 mod node;
 
 use browser::{Browser, call};
-use node::{ARGUMENTS, Node};
-
-/// The process itself, if another test has started this one.
-#[tokio::test(flavor = "multi_thread")]
-async fn serve() {
-    let Ok(arguments) = std::env::var(ARGUMENTS) else {
-        return;
-    };
-    let arguments = std::iter::once("axum_api").chain(arguments.lines());
-    let options = axum_api::Options::parse_from(arguments);
-    axum_api::run(options).await.unwrap();
-}
+use node::Node;
 
 /// The key is made on the page, and deleted there.
 #[tokio::test]

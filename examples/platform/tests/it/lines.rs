@@ -1,4 +1,4 @@
-//! The `curl` lines that the example prints, read back.
+//! The `curl` lines that it prints, read back.
 
 use http::{Request, StatusCode};
 

@@ -3,13 +3,13 @@
 //! file, or in PostgreSQL.
 //!
 //! ```text
-//! cargo run --features axum,origins --example axum_api [ADDRESS [FILE]]
-//! cargo run --features axum,origins --example axum_api -- [ADDRESS] --postgres URL
+//! cargo run --package platform [ADDRESS [FILE]]
+//! cargo run --package platform -- [ADDRESS] --postgres URL
 //! ```
 //!
 //! It prints where the pages are, accounts to sign in with, and `curl` lines. If the database is
 //! new, it issues one key and one token for those; after a restart both still work. Any number of
-//! nodes may run on one PostgreSQL database; `examples/cluster` starts one, and three nodes.
+//! nodes may run on one PostgreSQL database; `examples/platform/cluster` starts one, and three nodes.
 //!
 //! `RUST_LOG=debug` shows each request with its headers, but never a credential or a cookie. Ctrl-C
 //! and SIGTERM end it: requests under way are answered, and the last uses of credentials are
@@ -80,7 +80,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         listener.map_err(|error| format!("{address}: {error}; name another [ADDRESS [FILE]]"))?;
     let Some(url) = options.postgres else {
         let file = options.file;
-        let file = file.unwrap_or_else(|| std::env::temp_dir().join("axum_api.db"));
+        let file = file.unwrap_or_else(|| std::env::temp_dir().join("platform.db"));
         let store = SqliteStore::open(&file, Catalogue::anyreach()).await?;
         let feed = store.feed().await?; // so that the cache sees what other programs change
         let afresh = format!("stop this, and rm {}*", file.display());
@@ -178,4 +178,54 @@ pub(crate) fn router<S: ManageStore>(
         )
         .layer(EveryRouteDecidesLayer::new().with_responses_of(&auth));
     Ok(app.layer(outermost))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails at the first surprise")]
+
+    use axum::body::Body;
+    use tower_api_key::testing::routes::RouteProbe;
+
+    use super::*;
+
+    /// The lock file is what a review of the routes reads.
+    #[tokio::test]
+    async fn the_routes_match_their_lock_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys.db");
+        let store = SqliteStore::open(&file, Catalogue::anyreach())
+            .await
+            .unwrap();
+        let (manager, uses) = (Manager::new(Cached::new(store)), LastUse::new());
+        // Without the pages, which no credential opens.
+        let app = router(manager, uses, Router::new()).unwrap();
+        let keys = "/admin/organization-pats";
+        let rotate = format!("{keys}/{{id}}/rotate");
+        let one = format!("{keys}/{{id}}");
+        let routes = [
+            ("GET", "/agents"),
+            ("POST", "/agents"),
+            ("GET", keys),
+            ("POST", keys),
+            ("DELETE", &one),
+            ("POST", &rotate),
+            ("GET", "/admin/members/me/scopes"),
+            ("GET", "/account/personal-tokens"),
+            ("POST", "/account/personal-tokens"),
+            ("GET", "/core/public/web-widgets/{id}"),
+            (
+                "POST",
+                "/workflow/public/workflows/{workflow_id}/{version}/execute",
+            ),
+            ("GET", "/openapi.json"),
+            ("GET", "/me"),
+            ("GET", "/status"),
+            ("GET", "/whoami"),
+        ];
+        let probe = RouteProbe::new(app, Body::empty).with_routes(routes);
+        let routes = probe.with_router_paths().describe().await;
+        routes.assert_decided();
+        routes.assert_matches("routes.lock");
+    }
 }
