@@ -294,6 +294,7 @@ async fn reached(tab: &Tab) -> Vec<String> {
 async fn everything_fits(preferences: Value, text_is: &str) {
     let some = [
         "list-full",
+        "list-long-names",
         "new-key-some-rights",
         "new-token",
         "secret-question",

@@ -1,6 +1,7 @@
 //! Every state in which people see the pages.
 
 use tower_api_key::{
+    clock::{Clock as _, UnixMillis},
     credential::Kind,
     manage::{NewKey, NewToken, Rotation},
     store::Attributes,
@@ -11,8 +12,9 @@ use crate::support::{
 };
 
 /// The names of the states.
-pub(crate) const STATES: [&str; 24] = [
+pub(crate) const STATES: [&str; 25] = [
     "list-full",
+    "list-long-names",
     "list-empty",
     "list-none-left",
     "list-no-match",
@@ -100,6 +102,15 @@ async fn show_list(state: &str, console: &Console, tab: &Tab) {
         "list-tokens" => {
             some_tokens(console).await;
             path = TOKENS.into();
+        }
+        "list-long-names" => {
+            let word = "a_name_without_a_space_".repeat(4);
+            for name in [
+                &*word,
+                "<img src=x onerror=document.title=1> and some words more",
+            ] {
+                console.key("org_1", NewKey::named(name)).await;
+            }
         }
         _ => some_keys(console).await,
     }
@@ -198,24 +209,25 @@ async fn show_one(state: &str, console: &Console, tab: &Tab) {
     tab.open(&key.page(KEYS, page)).await;
 }
 
-/// Creates keys in every state, and one with a name that is made to break the page.
+/// Creates keys in every state.
 async fn some_keys(console: &Console) {
-    let now = tower_api_key::clock::Clock::now(&console.clock).0;
-    let at = |moment: i64| Some(tower_api_key::clock::UnixMillis(moment));
+    let now = console.clock.now().0;
+    let at = |moment: i64| Some(UnixMillis(moment));
     let actor = operator(Kind::OrgKey, "org_1");
     let kind = Kind::OrgKey;
     let new = |name: &str| NewKey::named(name).with_role("viewer");
     let expired = new("trial-import").expiring_at(at(now + DAY));
     console.key("org_1", expired).await;
     console.clock.advance_millis(2 * DAY);
-    let hostile = "<img src=x onerror=alert(1)> a name as long as a name can be";
-    console.key("org_1", new(hostile)).await;
+    // In which order they are listed follows from when they were created.
+    let later = || console.clock.advance_millis(HOUR);
     let disabled = console.key("org_1", new("old-dashboard")).await;
     console
         .manager
         .disable(&actor, kind, &disabled.id)
         .await
         .unwrap();
+    later();
     let ending = console.key("org_1", new("nightly-report")).await;
     let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(24 * 3600));
     console
@@ -223,13 +235,15 @@ async fn some_keys(console: &Console) {
         .rotate(&actor, kind, &ending.id, overlap)
         .await
         .unwrap();
-    console.clock.advance_millis(HOUR);
+    later();
     let soon = new("phone-provisioning").expiring_at(at(now + 8 * DAY));
     console.key("org_1", soon).await;
+    later();
     let scopes = ["agents:read", "campaigns:read", "conversations:read"];
     let some = NewKey::named("analytics").with_scopes(scopes);
     let some = some.expiring_at(at(now + 90 * DAY));
     let used = console.key("org_1", some).await;
+    later();
     let described = Attributes::default().with_description("Deploys after each merge to main.");
     let admin = NewKey::named("ci-deploy")
         .with_role("admin")
