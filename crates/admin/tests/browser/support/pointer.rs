@@ -1,11 +1,13 @@
 //! The mouse.
 
+use std::time::Duration;
+
 use fantoccini::actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 
 use super::tab::Tab;
 
 impl Tab {
-    /// Clicks an element twice, as fast as a driver can.
+    /// Clicks an element twice, as fast as people do.
     pub(crate) async fn double_click(&self, selector: &str) {
         let element = self.find(selector).await;
         let (down, up) = (
@@ -26,6 +28,9 @@ impl Tab {
             .then(to)
             .then(down.clone())
             .then(up.clone())
+            .then(PointerAction::Pause {
+                duration: Duration::from_millis(150),
+            })
             .then(down)
             .then(up);
         self.client.perform_actions(mouse).await.expect(selector);

@@ -25,6 +25,8 @@ pub(crate) struct Proxy {
     holds: watch::Sender<bool>,
     /// How many POST requests have arrived.
     posts: Arc<AtomicU32>,
+    /// The number of POST requests at which no answer is kept back any more.
+    released_by: Arc<AtomicU32>,
     /// How many answers were cut.
     cut: Arc<AtomicU32>,
 }
@@ -38,6 +40,7 @@ impl Proxy {
             cuts: Arc::default(),
             holds: watch::Sender::new(false),
             posts: Arc::default(),
+            released_by: Arc::new(u32::MAX.into()),
             cut: Arc::default(),
         };
         let shared = proxy.clone();
@@ -60,6 +63,12 @@ impl Proxy {
         self.holds.send_replace(true);
     }
 
+    /// Keeps them back until so many POST requests have arrived.
+    pub(crate) fn hold_until(&self, posts: u32) {
+        self.released_by.store(posts, Ordering::SeqCst);
+        self.hold();
+    }
+
     /// Returns how many POST requests have arrived.
     pub(crate) fn posts(&self) -> u32 {
         self.posts.load(Ordering::SeqCst)
@@ -80,10 +89,11 @@ impl Proxy {
                 read = browser.read(&mut request) => {
                     let read = read.ok().filter(|read| *read > 0)?;
                     let head = &request[..read];
-                    if head.starts_with(b"GET /release ") {
+                    self.posts.fetch_add(head.starts_with(b"POST ").into(), Ordering::SeqCst);
+                    let is_enough = self.posts() >= self.released_by.load(Ordering::SeqCst);
+                    if is_enough || head.starts_with(b"GET /release ") {
                         self.holds.send_replace(false);
                     }
-                    self.posts.fetch_add(head.starts_with(b"POST ").into(), Ordering::SeqCst);
                     is_post = head.starts_with(b"POST ") || is_post && !head.starts_with(b"GET ");
                     console.write_all(head).await.ok()?;
                 }
