@@ -13,11 +13,11 @@ use support::{
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt as _};
 use tower_api_key::{
-    AuthLayer, EveryRouteDecidesLayer, PublicLayer, RequireDescendantLayer,
-    RequireOrganizationLayer, RequireScopesLayer,
-    id::OrgId,
-    store::{Directory as _, MemoryStore},
+    AuthLayer, EveryRouteDecidesLayer, RequireDescendantLayer, RequireOrganizationLayer,
+    RequireScopesLayer, id::OrgId, store::MemoryStore,
 };
+#[cfg(feature = "metrics")]
+use tower_api_key::{PublicLayer, store::Directory as _};
 
 fn auth() -> AuthLayer<MemoryStore> {
     AuthLayer::new(memory())
