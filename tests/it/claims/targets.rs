@@ -8,9 +8,11 @@ use std::{
 };
 
 /// The commands that run tests, each with the root of what it runs, in the words of `SECURITY.md`.
-const TARGETS: [(&str, &str); 8] = [
+const TARGETS: [(&str, &str); 10] = [
     ("core", "tests/it/main.rs"),
     ("sqlx", "crates/sqlx/tests/it/main.rs"),
+    ("admin", "crates/admin/tests/it/main.rs"),
+    ("browser", "crates/admin/tests/browser/main.rs"),
     ("cargo test --all-features --lib", "src/lib.rs"),
     (
         "cargo test --all-features --test allocations",
