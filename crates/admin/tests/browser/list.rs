@@ -176,10 +176,13 @@ async fn point_19_a_thousand_keys_are_pages_and_the_filter_is_in_the_url() {
     with_and_without_script(async |console, tab| {
         a_thousand(console).await;
         tab.open(KEYS).await;
-        let mut names = names_on_all_pages(tab).await;
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), 1_000);
+        if !tab.runs_scripts {
+            // The script has no part in that, and once is enough.
+            let mut names = names_on_all_pages(tab).await;
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), 1_000);
+        }
         // Each filter, by hand; the page that it leads to can be reloaded and passed on.
         for (field, value, parameter, count) in [
             ("q", "key 09", "q=key", 100),

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Write as _},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::LazyLock,
     thread,
 };
@@ -32,8 +32,7 @@ pub(crate) struct Driver {
     pub(crate) browser: PathBuf,
     /// For what the browsers write.
     pub(crate) dir: PathBuf,
-    /// Ends with this process.
-    _input: ChildStdin,
+    /// Its input ends with this process.
     _supervisor: Child,
 }
 
@@ -82,7 +81,6 @@ impl Driver {
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell starts");
-        let input = supervisor.stdin.take().expect("stdin is piped");
         let output = supervisor.stdout.take().expect("stdout is piped");
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
         let port = lines.find_map(|line| port(&line));
@@ -92,7 +90,6 @@ impl Driver {
             port: port.expect("chromedriver starts"),
             browser,
             dir,
-            _input: input,
             _supervisor: supervisor,
         }
     }

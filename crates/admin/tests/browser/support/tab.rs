@@ -16,6 +16,9 @@ use super::{cdp::Extension, console::Console, driver::Driver};
 /// How long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often it looks.
+const INTERVAL: Duration = Duration::from_millis(20);
+
 /// Reports what the policy of a page has refused in the browser's log.
 const WATCH: &str = "addEventListener('securitypolicyviolation', (event) => \
      console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));";
@@ -140,7 +143,7 @@ impl Tab {
                 self.url().await,
                 self.page_text().await
             );
-            sleep(Duration::from_millis(20)).await;
+            sleep(INTERVAL).await;
         }
     }
 
@@ -194,7 +197,8 @@ impl Tab {
     }
 
     async fn locate(&self, locator: Locator<'_>) -> Element {
-        let found = self.client.wait().at_most(PATIENCE).for_element(locator);
+        let wait = self.client.wait().at_most(PATIENCE).every(INTERVAL);
+        let found = wait.for_element(locator);
         match found.await {
             Ok(element) => element,
             Err(error) => panic!("{locator:?}: {error}: {}", self.page_text().await),
@@ -321,7 +325,7 @@ impl Tab {
         let deadline = Instant::now() + PATIENCE;
         while self.client.get_alert_text().await.is_err() {
             assert!(Instant::now() < deadline, "the browser does not ask");
-            sleep(Duration::from_millis(20)).await;
+            sleep(INTERVAL).await;
         }
     }
 
