@@ -17,8 +17,8 @@ impl Axe {
         required("axe-core: run .ci/axe", source)
     }
 
-    /// Loads it into the page, by the DevTools protocol: the policy of the pages allows no script in
-    /// the document.
+    /// Loads it into the page, by the DevTools protocol: the policy of the pages allows no script
+    /// in the document.
     pub(crate) async fn load_into(&self, tab: &Tab) {
         let source = json!({ "expression": self.0 });
         tab.devtools("Runtime.evaluate", source).await;
