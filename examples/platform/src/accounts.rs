@@ -74,6 +74,11 @@ pub(crate) struct Credentials {
 pub(crate) struct User(&'static Account);
 
 impl User {
+    /// Returns the name to sign in with.
+    pub(super) fn name(self) -> &'static str {
+        self.0.name
+    }
+
     fn of(is_it: impl Fn(&Account) -> bool) -> Option<Self> {
         ACCOUNTS.iter().find(|one| is_it(one)).map(Self)
     }

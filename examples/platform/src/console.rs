@@ -13,15 +13,16 @@ use axum::{
 use axum_login::AuthManagerLayerBuilder;
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
-use tower_api_key::{clock::Clock, manage::Manager, store::ManageStore};
+use tower_api_key::{clock::Clock, credential::Kind, manage::Manager, store::ManageStore};
 use tower_api_key_admin::pages::{
     Page, Pages,
     axum_login::{AuthSessions, sign_in, with_auth_manager},
+    is_local_path,
 };
 use tower_http::csrf::CsrfLayer;
 use tower_sessions::{MemoryStore, SessionManagerLayer};
 
-use super::accounts::{Accounts, CURRENT, Credentials, ORGANIZATIONS};
+use super::accounts::{Accounts, CURRENT, Credentials, ORGANIZATIONS, User};
 
 type AuthSession = axum_login::AuthSession<Accounts>;
 
@@ -51,7 +52,10 @@ pub(super) fn routes<S: ManageStore + Clone>(
         .route("/sign-out", post(leave))
         .route("/organization", post(choose))
         .route("/console.css", get(style))
-        .with_state(clock)
+        .with_state(Around {
+            clock,
+            style: pages.style_sheet_path(Kind::OrgKey).into(),
+        })
         .layer(CsrfLayer::new()) // a form of another site signs nobody in or out
         .layer(map_response(secure));
     let routes = around
@@ -68,6 +72,14 @@ pub(super) fn routes<S: ManageStore + Clone>(
     Ok(with_auth_manager(routes, layer))
 }
 
+/// What the pages around those of the crate need.
+#[derive(Clone)]
+struct Around {
+    clock: Arc<dyn Clock>,
+    /// The path of the crate's style sheet.
+    style: Arc<str>,
+}
+
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -75,23 +87,41 @@ struct Asked {
 }
 
 /// Shows the form, also to who is signed in and has to prove it again.
-async fn ask(Query(asked): Query<Asked>) -> Response {
-    form(StatusCode::OK, "", &asked.return_to)
+async fn ask(
+    State(around): State<Around>,
+    auth: AuthSession,
+    Query(asked): Query<Asked>,
+) -> Response {
+    SignIn {
+        style: &around.style,
+        status: StatusCode::OK,
+        signed_in: auth.user.map(User::name),
+        name: "",
+        return_to: &asked.return_to,
+    }
+    .page()
 }
 
 async fn check(
-    State(clock): State<Arc<dyn Clock>>,
+    State(around): State<Around>,
     mut auth: AuthSession,
     Form(credentials): Form<Credentials>,
 ) -> Result<Response, StatusCode> {
     let (name, return_to) = (credentials.name.clone(), credentials.return_to.clone());
     let user = auth.authenticate(credentials).await;
     let Some(user) = user.map_err(unavailable)? else {
-        return Ok(form(StatusCode::FORBIDDEN, &name, &return_to));
+        let form = SignIn {
+            style: &around.style,
+            status: StatusCode::FORBIDDEN,
+            signed_in: auth.user.map(User::name),
+            name: &name,
+            return_to: &return_to,
+        };
+        return Ok(form.page());
     };
-    let signed_in = sign_in(&mut auth, &user, &clock).await;
+    let signed_in = sign_in(&mut auth, &user, &around.clock).await;
     signed_in.map_err(unavailable)?;
-    let return_to = if is_path(&return_to) {
+    let return_to = if is_local_path(&return_to) {
         &*return_to
     } else {
         HOME
@@ -131,37 +161,57 @@ fn unavailable<E>(_: E) -> StatusCode {
     StatusCode::SERVICE_UNAVAILABLE
 }
 
-/// Returns whether it is a path of this site. A browser reads `\` as `/`, and what begins with two
-/// of them as the address of another site.
-fn is_path(text: &str) -> bool {
-    text.starts_with('/') && !text.starts_with("//") && !text.contains(['\\', '\r', '\n', '\t'])
+/// The form to sign in, or to prove it again.
+struct SignIn<'a> {
+    style: &'a str,
+    /// Not 200 after a wrong name or password, which a sentence says then.
+    status: StatusCode,
+    /// Who is signed in already.
+    signed_in: Option<&'a str>,
+    name: &'a str,
+    return_to: &'a str,
 }
 
-/// The form, after a wrong name or password with a sentence that says so.
-fn form(status: StatusCode, name: &str, return_to: &str) -> Response {
-    let body = html! {
-        main.credentials {
-            h1 { "Sign in" }
-            p { "This is an example. Its accounts are printed where it was started." }
-            @if status != StatusCode::OK {
-                p.wrong role="alert" { "Wrong name or password." }
+impl SignIn<'_> {
+    fn page(&self) -> Response {
+        let title = match self.signed_in {
+            Some(_) => "Confirm that it is you",
+            None => "Sign in",
+        };
+        let name = self.signed_in.unwrap_or(self.name);
+        let body = html! {
+            main.credentials {
+                h1 { (title) }
+                @match self.signed_in {
+                    Some(_) => p { "You signed in a while ago. What you typed is kept." },
+                    None => p { "The accounts of this example are printed where it was started." },
+                }
+                @if self.status != StatusCode::OK {
+                    p.credentials-error role="alert" { "Wrong name or password." }
+                }
+                form.credentials-form method="post" action="/sign-in" {
+                    (field("name", "Name", "text", "username", name))
+                    (field("password", "Password", "password", "current-password", ""))
+                    input type="hidden" name="return_to" value=(self.return_to);
+                    button.credentials-button { "Sign in" }
+                }
             }
-            form method="post" action="/sign-in" {
-                label for="name" { "Name" }
-                input id="name" name="name" value=(name) autocomplete="username" required autofocus;
-                label for="password" { "Password" }
-                input id="password" name="password" type="password"
-                    autocomplete="current-password" required;
-                input type="hidden" name="return_to" value=(return_to);
-                button { "Sign in" }
-            }
+        };
+        let head = html! { link rel="stylesheet" href=(self.style); };
+        let document = document("en", title, &head, &body);
+        (self.status, Html(document.into_string())).into_response()
+    }
+}
+
+/// A field. The focus is on the first one that is empty.
+fn field(name: &str, label: &str, kind: &str, autocomplete: &str, value: &str) -> Markup {
+    html! {
+        div.credentials-field {
+            label for=(name) { (label) }
+            input id=(name) name=(name) type=(kind) value=(value) autocomplete=(autocomplete)
+                required autofocus[value.is_empty()];
         }
-    };
-    (
-        status,
-        Html(document("en", "Sign in", &html! {}, &body).into_string()),
-    )
-        .into_response()
+    }
 }
 
 /// The document around each of the crate's pages.
@@ -172,7 +222,7 @@ fn layout(page: &Page<'_>) -> Markup {
         nav {
             a href="/api-keys" { "API keys" }
             a href="/account/tokens" { "Tokens" }
-            a href="/docs/" { "API" }
+            a href="/docs/" { "API docs" }
             @if let Some(session) = page.session {
                 form method="post" action="/organization" {
                     select name="organization" aria-label="Organization" {
@@ -206,7 +256,7 @@ fn document(language: &str, title: &str, head: &Markup, body: &Markup) -> Markup
                 (head)
                 link rel="stylesheet" href="/console.css";
             }
-            body { (body) }
+            body.credentials-body { (body) }
         }
     }
 }

@@ -15,7 +15,11 @@
 //! and SIGTERM end it: requests under way are answered, and the last uses of credentials are
 //! written.
 
-#![allow(clippy::print_stdout, reason = "an example prints what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example prints what it does"
+)]
 
 mod accounts;
 mod api;
@@ -24,7 +28,7 @@ mod demo;
 mod document;
 mod public;
 
-use std::{error::Error, path::PathBuf, time::Duration};
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use axum::{
     Router,
@@ -51,7 +55,8 @@ use self::accounts::Accounts;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What the command line says.
+/// Runs the example platform, which prints where to look. The variable `DEMO_PASSWORD` sets the
+/// password of the demo accounts; without it each start makes one.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
     /// Where it listens.
@@ -65,11 +70,17 @@ pub(crate) struct Options {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::from_default_env())
         .init();
-    run(Options::parse()).await
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs a node until it is told to end.

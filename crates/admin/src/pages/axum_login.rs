@@ -7,7 +7,7 @@
 //! ```
 //! use std::convert::Infallible;
 //!
-//! use axum::{Router, extract::State, http::StatusCode, response::Redirect, routing::post};
+//! use axum::{Form, Router, extract::State, http::StatusCode, response::Redirect, routing::post};
 //! use axum_login::{
 //!     AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend,
 //!     tower_sessions::{self, SessionManagerLayer, SessionStore},
@@ -16,6 +16,7 @@
 //! use tower_api_key_admin::pages::{
 //!     Membership, Pages, Session,
 //!     axum_login::{AuthSessions, ConsoleBackend, sign_in, with_auth_manager},
+//!     is_local_path,
 //! };
 //!
 //! # #[derive(Clone, Debug)]
@@ -47,17 +48,24 @@
 //!     }
 //! }
 //!
+//! #[derive(serde::Deserialize)]
+//! struct FilledIn {
+//!     password: String,
+//!     return_to: Option<String>, // from the URL of the form
+//! }
+//!
 //! async fn signing_in(
 //!     State(manager): State<Manager<MemoryStore>>,
 //!     mut auth: AuthSession<Accounts>,
-//!     password: String,
+//!     Form(filled_in): Form<FilledIn>,
 //! ) -> Result<Redirect, StatusCode> {
-//!     let user = auth.authenticate(password).await;
+//!     let user = auth.authenticate(filled_in.password).await;
 //!     let user = user.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
 //!     let user = user.ok_or(StatusCode::UNAUTHORIZED)?;
 //!     let signed_in = sign_in(&mut auth, &user, manager.clock()).await;
 //!     signed_in.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-//!     Ok(Redirect::to("/api-keys")) // or `return_to`, if that is a path
+//!     let return_to = filled_in.return_to.filter(|path| is_local_path(path));
+//!     Ok(Redirect::to(return_to.as_deref().unwrap_or("/api-keys")))
 //! }
 //!
 //! fn console<Store: SessionStore + Clone>(

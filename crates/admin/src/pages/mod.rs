@@ -18,10 +18,34 @@
 //! ```
 //!
 //! The service says who is signed in, by a [`SessionReader`]; for axum-login there is one ready, in
-//! the module `axum_login` (feature `axum-login`). Put no
-//! [`AuthLayer`](tower_api_key::AuthLayer) around the routers: the pages are for sessions, and a
-//! credential opens none of them. Merge the routers, or nest them under any prefix; a proxy must
-//! not change the path.
+//! the module `axum_login` (feature `axum-login`). A credential opens none of the pages.
+//!
+//! The smallest service around them is the example `pages` of this crate; one with a sign-in,
+//! several organizations and the API itself is in `examples/platform` of the repository, its file
+//! `console.rs`.
+//!
+//! # What the store has to know
+//!
+//! The store checks each change by itself: it has its own list of organizations, users and members.
+//! When an account is made in your service, and whenever a membership or a role changes, call
+//! [`create_organization`](tower_api_key::store::Directory::create_organization),
+//! [`create_user`](tower_api_key::store::Directory::create_user),
+//! [`set_member`](tower_api_key::store::Directory::set_member) and
+//! [`remove_member`](tower_api_key::store::Directory::remove_member). The session alone shows the
+//! list and the forms to somebody whom the store does not know, and what they send is refused. A
+//! store [over your own tables](tower_api_key::guide::stores) has that list already.
+//!
+//! # Where to put them
+//!
+//! Merge the routers, or nest them under a prefix. They belong beside the API, not behind its
+//! layer. If an [`EveryRouteDecidesLayer`](tower_api_key::EveryRouteDecidesLayer) is around the whole
+//! service, put a [`PublicLayer`](tower_api_key::PublicLayer) around them, since no credential is
+//! looked at. A proxy must not change the path. Serve them over TLS, with a session cookie that is
+//! `HttpOnly`, `Secure` and `SameSite=Lax` or `Strict`. Several servers need one store of sessions,
+//! and the [bound](Pages::with_revocation_bound) after which all of them refuse what was ended.
+//!
+//! Forms of your own around the pages, such as those to sign in or out, need a protection from other
+//! sites of their own, such as the `CsrfLayer` of tower-http.
 //!
 //! # Pages
 //!
@@ -46,7 +70,8 @@
 //!
 //! The manager decides, as for [`Actor::user`](tower_api_key::manage::Actor::user): users manage
 //! their own tokens, and the keys of their current organization if their role holds one of the
-//! [management scopes](tower_api_key::manage::Manager::with_management_scopes). Who may only
+//! [management scopes](tower_api_key::manage::Manager::with_management_scopes), by default
+//! `organizations:manage`. Who may only
 //! [look](Pages::with_read_scopes) sees the list without buttons. A key gets the role of its
 //! creator, or some of the creator's scopes; a token may be limited to some scopes and
 //! organizations.
@@ -113,7 +138,7 @@ mod views;
 mod visit;
 
 pub use layout::Page;
-pub use session::{Membership, Session, SessionReader};
+pub use session::{Membership, Session, SessionReader, is_local_path};
 pub use settings::Pages;
 pub use texts::{
     EndingTexts, FormTexts, KindTexts, ListTexts, ProblemTexts, SecretTexts, StateTexts, Texts,

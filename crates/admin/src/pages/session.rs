@@ -52,8 +52,11 @@ pub trait SessionReader: Send + Sync + 'static {
     async fn session(&self, request: &RequestHead<'_>) -> Result<Option<Session>, StoreError>;
 
     /// Returns the URL where people sign in, a path of this site or an absolute URL. The parameter
-    /// `return_to` is added: the path and query to come back to afterwards. It always begins with
-    /// one `/`, and is yours to check again, since others can write such a link too.
+    /// `return_to` is added: the path and query to come back to afterwards. Check it with
+    /// [`is_local_path`](super::is_local_path) before you send a browser there, since others can
+    /// write such a link too.
+    ///
+    /// Where the pages are nested makes no difference to this URL.
     fn sign_in_url(&self) -> &str;
 
     /// Returns the URL where people who are signed in prove it again; by default that of signing
@@ -287,9 +290,45 @@ impl Membership {
     }
 }
 
+/// Returns whether a text, such as the parameter `return_to` of a sign-in, is a path of this site. A
+/// browser reads `\` as `/`, leaves out tabs and line breaks, and takes what begins with two slashes
+/// for the address of another site (URL, "URL parsing").
+///
+/// ```
+/// use tower_api_key_admin::pages::is_local_path;
+///
+/// assert!(is_local_path("/api-keys?q=ci"));
+/// assert!(!is_local_path("//other.example") && !is_local_path("https://other.example"));
+/// ```
+#[must_use]
+pub fn is_local_path(text: &str) -> bool {
+    let is_read_otherwise = |c: char| c == '\\' || c.is_control();
+    text.starts_with('/') && !text.starts_with("//") && !text.contains(is_read_otherwise)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_of_another_site_is_not_local() {
+        for (text, is_local) in [
+            ("/", true),
+            ("/account/tokens?q=a//b#c", true),
+            ("", false),
+            ("api-keys", false),
+            ("//other.example", false),
+            ("/\\other.example", false),
+            ("\\\\other.example", false),
+            ("/\t/other.example", false),
+            ("/\n/other.example", false),
+            ("/a\r\nb", false),
+            ("https://other.example", false),
+            ("javascript:alert(1)", false),
+        ] {
+            assert_eq!(is_local_path(text), is_local, "{text:?}");
+        }
+    }
 
     fn session(id: &str) -> Session {
         Session::new("user_1", id, UnixMillis(0))

@@ -175,6 +175,21 @@ impl<S> Pages<S> {
         }
     }
 
+    /// Returns the path of the style sheet, below the path where the router of `kind` is nested: for
+    /// pages of your own around these, such as the one to sign in. Their elements have to be within
+    /// one of the class `credentials`. The name changes with the content.
+    #[must_use]
+    pub fn style_sheet_path(&self, kind: Kind) -> String {
+        format!("{}/{}", self.path(kind), Assets::new().style)
+    }
+
+    fn path(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::OrgKey => &self.key_path,
+            Kind::PersonalToken => &self.token_path,
+        }
+    }
+
     /// Sets how long another server of yours may go on accepting a credential after its end, as you
     /// have set them up ([many machines](tower_api_key::guide::many_machines)). The pages say it
     /// before a credential is deleted and afterwards, in whole seconds. By default they say that it
@@ -203,13 +218,9 @@ impl<S: ManageStore> Pages<S> {
         let store = self.manager.store();
         let age = self.max_sign_in_age.as_millis();
         let bound = self.revocation_bound.as_millis().div_ceil(1_000);
-        let path = match kind {
-            Kind::OrgKey => &self.key_path,
-            Kind::PersonalToken => &self.token_path,
-        };
         let frame = Frame {
             kind,
-            path: path.clone(),
+            path: self.path(kind).into(),
             texts: Arc::clone(&self.texts),
             layout: Arc::clone(&self.layout),
             assets: Assets::new(),

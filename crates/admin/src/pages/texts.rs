@@ -311,7 +311,7 @@ table! {
     EndingTexts {
         title = "Delete {name}?";
         last_used = "Last used: {time}.";
-        never_used = "No use of it is recorded.";
+        never_used = "No use of it is recorded yet. A use may be recorded up to a day late.";
         cancel = "Cancel";
         delete = "Delete";
         disable = "Disable instead";

@@ -29,7 +29,7 @@ async fn point_22_delete_names_the_key_and_its_last_use_and_the_focus_is_on_canc
         tab.press_in(&key.row(), "Delete").await;
         tab.see("Delete ci-deploy?").await;
         tab.see(&format!("ak_{}", key.id)).await;
-        tab.see("No use of it is recorded.").await;
+        tab.see("No use of it is recorded yet.").await;
         tab.see_focus_on(CANCEL).await;
         let buttons = "[...document.querySelectorAll('form button')].map((one) => \
                        one.firstChild.textContent)";

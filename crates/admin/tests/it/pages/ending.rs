@@ -17,7 +17,7 @@ async fn point_22_deleting_names_the_key_and_its_last_use() {
     let disable = format!("{KEYS}/{}/disable", key.id);
     let document = alice.get(&path).await.document();
     let text = document.text();
-    assert!(text.contains("Delete ci-deploy?") && text.contains("No use of it is recorded."));
+    assert!(text.contains("Delete ci-deploy?") && text.contains("No use of it is recorded yet."));
     assert!(!document.has_form(&disable) && !text.contains("in the last 7 days"));
     console.use_key(&key).await;
     console.clock.advance_millis(7 * DAY - 1);
