@@ -1,6 +1,10 @@
 //! Accounts to sign in with, for this example alone.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum_login::{AuthUser, AuthnBackend};
 use serde::Deserialize;
@@ -36,28 +40,43 @@ pub(super) const ORGANIZATIONS: [(&str, &str); 2] = [
     ("org_second", "Second organization"),
 ];
 
-/// Where a session has the organization that its user has chosen.
-pub(super) const CURRENT: &str = "organization";
-
 /// The accounts, with one password for this start. Yours have a password each, of which you store a
 /// slow hash such as Argon2's; this one is random, so that nobody guesses it.
 #[derive(Clone)]
 pub(crate) struct Accounts {
     pub(super) password: Arc<str>,
+    /// The organization that each user has chosen; yours is in a table. It is not in the session:
+    /// whoever writes to that while it is ended brings it back.
+    chosen: Arc<Mutex<HashMap<&'static str, String>>>,
 }
 
 impl Accounts {
     /// Takes the password from `DEMO_PASSWORD`, so that several nodes can have the same, or makes a
     /// new one.
     pub(super) fn new() -> super::Result<Self> {
-        if let Ok(password) = std::env::var("DEMO_PASSWORD") {
-            let password = password.into();
-            return Ok(Self { password });
-        }
-        let mut random = [0; 8];
-        getrandom::fill(&mut random)?;
-        let password = format!("demo-{}", hex::encode(random)).into();
-        Ok(Self { password })
+        let password = match std::env::var("DEMO_PASSWORD") {
+            Ok(password) => password,
+            Err(_) => {
+                let mut random = [0; 8];
+                getrandom::fill(&mut random)?;
+                format!("demo-{}", hex::encode(random))
+            }
+        };
+        Ok(Self {
+            password: password.into(),
+            chosen: Arc::default(),
+        })
+    }
+
+    /// Sets the organization whose keys a user sees.
+    pub(super) fn choose(&self, user: User, organization: String) {
+        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        chosen.insert(user.0.user, organization);
+    }
+
+    fn chosen_by(&self, user: User) -> Option<String> {
+        let chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        chosen.get(user.0.user).cloned()
     }
 }
 
@@ -124,10 +143,9 @@ impl ConsoleBackend for Accounts {
         &self,
         session: Session,
         user: &User,
-        state: &tower_sessions::Session,
+        _: &tower_sessions::Session,
     ) -> Result<Session, StoreError> {
-        let current = state.get::<String>(CURRENT).await;
-        let current = current.map_err(StoreError::unavailable)?;
+        let current = self.chosen_by(*user);
         let [(first, _), _] = ORGANIZATIONS;
         let session = session
             .with_user_name(user.0.name)

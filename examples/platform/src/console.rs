@@ -22,7 +22,7 @@ use tower_api_key_admin::pages::{
 use tower_http::csrf::CsrfLayer;
 use tower_sessions::{MemoryStore, SessionManagerLayer};
 
-use super::accounts::{Accounts, CURRENT, Credentials, ORGANIZATIONS, User};
+use super::accounts::{Accounts, Credentials, User};
 
 type AuthSession = axum_login::AuthSession<Accounts>;
 
@@ -141,16 +141,11 @@ struct Choice {
 
 /// Changes the organization whose keys are shown. The pages refuse one of which the user is not a
 /// member.
-async fn choose(auth: AuthSession, Form(choice): Form<Choice>) -> Result<Redirect, StatusCode> {
-    let is_known = ORGANIZATIONS
-        .iter()
-        .any(|(id, _)| *id == choice.organization);
-    if auth.user.is_some() && is_known {
-        let session = &auth.session;
-        let stored = session.insert(CURRENT, choice.organization).await;
-        stored.map_err(unavailable)?;
+async fn choose(auth: AuthSession, Form(choice): Form<Choice>) -> Redirect {
+    if let Some(user) = auth.user {
+        auth.backend.choose(user, choice.organization);
     }
-    Ok(Redirect::to(HOME))
+    Redirect::to(HOME)
 }
 
 async fn style() -> Response {

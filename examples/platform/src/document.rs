@@ -90,6 +90,11 @@ fn operation(path: &str, summary: &str, status: &str, callers: &Callers) -> Oper
     for parameter in parameters {
         operation = operation.parameter(parameter);
     }
+    if matches!(path, "/agents" | "/whoami") {
+        let header = ParameterBuilder::new().name("X-Anyreach-Org");
+        let header = header.description(Some("The organization, for a personal token."));
+        operation = operation.parameter(header.parameter_in(ParameterIn::Header).build());
+    }
     match callers {
         Callers::Anybody => operation,
         Callers::Known => operation

@@ -11,7 +11,7 @@
 //! new, it issues one key and one token for those; after a restart both still work. Any number of
 //! nodes may run on one PostgreSQL database; `examples/platform/cluster` starts one, and three nodes.
 //!
-//! `RUST_LOG=debug` shows each request with its headers, but never a credential or a cookie. Ctrl-C
+//! `RUST_LOG=debug` shows each request with its headers, but for `Authorization` and cookies. Ctrl-C
 //! and SIGTERM end it: requests under way are answered, and the last uses of credentials are
 //! written.
 

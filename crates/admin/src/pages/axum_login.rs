@@ -186,12 +186,20 @@ impl<B: ConsoleBackend> SessionReader for AuthSessions<B> {
         let auth = auth.ok_or_else(|| {
             StoreError::unavailable("no AuthManagerLayer of this backend wraps the pages")
         })?;
-        let (Some(user), Some(id)) = (&auth.user, auth.session.id()) else {
+        let Some(user) = &auth.user else {
             return Ok(None);
         };
+        // The layer has read the session before the body of a form, which a client can hold back.
+        if !request.method.is_safe() && !auth.session.is_modified() {
+            let loaded = auth.session.load().await;
+            loaded.map_err(StoreError::unavailable)?;
+        }
         let user_id = auth.backend.user_id(user);
         let signed_in = SignIn::read(&auth.session).await;
         let signed_in = signed_in.map_err(StoreError::unavailable)?;
+        let Some(id) = auth.session.id() else {
+            return Ok(None); // it has ended meanwhile
+        };
         let at = signed_in
             .filter(|signed_in| signed_in.user == user_id.as_str())
             .map_or(LONG_AGO, |signed_in| UnixMillis(signed_in.at));

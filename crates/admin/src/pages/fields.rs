@@ -15,6 +15,12 @@ impl Fields {
         self.get(name).unwrap_or_default().to_owned()
     }
 
+    /// Returns the same without a field.
+    pub(super) fn without(&self, name: &str) -> Self {
+        let others = self.0.iter().filter(|(field, _)| field != name);
+        Self(others.cloned().collect())
+    }
+
     /// Returns every value of a field, such as those of ticked boxes.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let named = self.0.iter().filter(move |(field, _)| field == name);
@@ -26,6 +32,10 @@ impl Fields {
         self.all(name).map(str::to_owned).collect()
     }
 }
+
+/// The longest text that somebody typed in a URL, in bytes, encoded. The URL is encoded once more in
+/// that of the sign-in, and nginx takes 4 KiB for the head of an answer by default.
+const MAX_TYPED: usize = 900;
 
 /// A query, in the order in which its parameters are added.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +58,15 @@ impl Query {
         match value {
             "" => self,
             _ => self.with(name, value),
+        }
+    }
+
+    /// Adds what somebody typed, unless the URL would become too long for a proxy.
+    #[must_use]
+    pub(super) fn with_typed(self, name: &str, value: &str) -> Self {
+        match encode(value).len() {
+            ..=MAX_TYPED => self.with(name, value),
+            _ => self,
         }
     }
 

@@ -44,7 +44,9 @@ use tower_api_key::{
 /// ```
 #[async_trait]
 pub trait SessionReader: Send + Sync + 'static {
-    /// Returns the session of a request; `None` if nobody is signed in.
+    /// Returns the session of a request; `None` if nobody is signed in. For a form it is called after
+    /// the body has come, which a client can hold back: return what holds then, not what a
+    /// middleware has read from the head of the request.
     ///
     /// # Errors
     /// [`StoreError`] if the sessions could not be read, which is answered with 503:

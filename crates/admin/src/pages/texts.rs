@@ -119,6 +119,7 @@ table! {
         caption = "API keys of {owner}", "Personal access tokens of {owner}";
         id = "Key ID", "Token ID";
         new = "New API key", "New token";
+        new_for = "For {owner}.", "For {owner}.";
         create = "Create API key", "Create token";
         purpose =
             "An API key lets a program call the API for the whole organization. It keeps working \
@@ -290,6 +291,9 @@ table! {
         past_date = "Choose a day after today.";
         invalid_overlap = "Choose when the old one ends.";
         outdated = "The form was too old. It has been renewed: check it, and send it again.";
+        other_organization =
+            "You have changed the organization since you opened the form. Check it: the key is now \
+             for the organization named above.";
     }
 }
 

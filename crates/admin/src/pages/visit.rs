@@ -30,6 +30,7 @@ pub(super) struct Visit {
     /// Where in the list they are, or were before they opened this page.
     pub(super) place: Place,
     pub(super) now: UnixMillis,
+    kind: Kind,
     method: Method,
     /// Where the request came from, if the service names it.
     origin: Option<String>,
@@ -60,6 +61,7 @@ impl<S: ManageStore> FromRequestParts<Shared<S>> for Visit {
             session,
             urls,
             now: site.manager.clock().now(),
+            kind: site.frame.kind,
             method: parts.method.clone(),
             origin: (site.origin)(&RequestHead::from(&*parts)),
             reauthentication_url: site.sessions.reauthentication_url().to_owned(),
@@ -108,6 +110,15 @@ impl Visit {
         })
     }
 
+    /// Returns the id of the organization for which a form is opened; empty if the form is for the
+    /// person.
+    pub(super) fn owner(&self) -> &str {
+        match (self.kind, self.session.organization()) {
+            (Kind::OrgKey, Some(membership)) => membership.id().as_str(),
+            _ => "",
+        }
+    }
+
     /// Refuses while somebody else acts as the user.
     pub(super) fn refuse_impersonation(&self) -> Result<(), Problem> {
         match self.session.impersonator() {
@@ -143,15 +154,20 @@ impl<S: ManageStore> FromRequest<Shared<S>> for Submission {
     async fn from_request(request: Request, site: &Shared<S>) -> Result<Self, Fault> {
         let (mut parts, body) = request.into_parts();
         check_same_origin(&parts.headers, &parts.uri, &site.frame.allowed_origins)?;
-        let visit = Visit::from_request_parts(&mut parts, site).await?;
-        let request = Request::from_parts(parts, body);
+        let request = Request::from_parts(parts.clone(), body);
         let Form(fields) = Form::<Vec<(String, String)>>::from_request(request, site).await?;
         let fields = Fields(fields);
+        // After the body, which a client can hold back: the session may have ended meanwhile.
+        let visit = Visit::from_request_parts(&mut parts, site).await?;
         check_form_token(&visit.session, fields.get(FORM_TOKEN).unwrap_or_default())?;
         visit.refuse_impersonation()?;
         Ok(Self { visit, fields })
     }
 }
+
+/// The name of the field with the organization for which a form was opened: somebody may change the
+/// current one in another tab.
+pub(super) const OWNER: &str = "owner";
 
 /// The name of the field that shows that a form is one of the session's.
 pub(super) const FORM_TOKEN: &str = "form_token";

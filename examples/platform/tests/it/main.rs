@@ -91,6 +91,8 @@ async fn a_viewer_sees_keys_and_makes_tokens_of_their_own() {
     let chosen = "organization=org_second";
     let seen = viewer.send(Method::POST, "/organization", chosen).await;
     assert_eq!(seen.location(), "/api-keys");
+    // It does not write to the session, which may have been ended meanwhile.
+    assert!(!seen.headers.contains_key("set-cookie"));
     let list = viewer.get("/api-keys").await;
     assert!(!list.text.contains("first key"), "{}", list.text);
 }

@@ -40,8 +40,8 @@ impl Draft {
     /// Adds it to a query: the form at that URL is filled in.
     pub(in crate::pages) fn add_to(&self, query: Query) -> Query {
         let query = query
-            .with_text("name", &self.name)
-            .with_text("description", &self.description);
+            .with_typed("name", &self.name)
+            .with_typed("description", &self.description);
         self.expiry.add_to(self.rights.add_to(query))
     }
 

@@ -26,8 +26,8 @@ impl EditDraft {
     /// Adds it to a query: the form at that URL is filled in.
     pub(in crate::pages) fn add_to(&self, query: Query) -> Query {
         query
-            .with("name", &self.name)
-            .with("description", &self.description)
+            .with_typed("name", &self.name)
+            .with_typed("description", &self.description)
     }
 
     /// Returns what the manager is asked for: what differs.

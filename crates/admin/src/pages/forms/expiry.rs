@@ -14,6 +14,10 @@ pub(in crate::pages) const PRESETS: [i64; 5] = [1, 7, 30, 90, 365];
 /// The lifetime that is selected when a form is opened.
 const DEFAULT: &str = "30";
 
+/// The name of the field in which the script puts when the chosen day ends. It is not taken from a
+/// URL: without the script the page would say another moment.
+pub(in crate::pages) const ENDS_AT: &str = "ends_at";
+
 /// What is filled in about the expiry.
 #[derive(Clone, Debug)]
 pub(in crate::pages) struct ExpiryDraft {
@@ -42,7 +46,7 @@ impl ExpiryDraft {
         Self {
             choice: fields.get("expiry").unwrap_or(otherwise).to_owned(),
             date: fields.text("date"),
-            ends_at: fields.text("ends_at"),
+            ends_at: fields.text(ENDS_AT),
         }
     }
 
@@ -56,7 +60,6 @@ impl ExpiryDraft {
         query
             .with_text("expiry", &self.choice)
             .with_text("date", &self.date)
-            .with_text("ends_at", &self.ends_at)
     }
 
     /// Returns when the credential is to expire. A number of days counts from `opened_at`.

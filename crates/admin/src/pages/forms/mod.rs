@@ -12,7 +12,7 @@ use tower_api_key::{manage::ManageError, store::InvalidAttributes};
 
 pub(super) use draft::{Draft, NewCredential};
 pub(super) use edit::EditDraft;
-pub(super) use expiry::{ExpiryDraft, PRESETS};
+pub(super) use expiry::{ENDS_AT, ExpiryDraft, PRESETS};
 pub(super) use rights::{Offer, RightsDraft};
 pub(super) use rotation::{OVERLAPS, RotationDraft};
 pub(super) use stamp::{STAMP, Stamp};
@@ -50,6 +50,7 @@ pub(super) enum InputError {
     PastDate,
     InvalidOverlap,
     Outdated,
+    OtherOrganization,
 }
 
 /// Why a form is shown again.
@@ -72,7 +73,7 @@ impl FormError {
                 InputError::InvalidExpiry => Field::Expiry,
                 InputError::InvalidDate | InputError::PastDate => Field::Date,
                 InputError::InvalidOverlap => Field::Overlap,
-                InputError::Outdated => Field::Form,
+                InputError::Outdated | InputError::OtherOrganization => Field::Form,
             },
         }
     }
@@ -92,6 +93,7 @@ impl FormError {
                 InputError::PastDate => &form.past_date,
                 InputError::InvalidOverlap => &form.invalid_overlap,
                 InputError::Outdated => &form.outdated,
+                InputError::OtherOrganization => &form.other_organization,
             },
         };
         text.to_string()
@@ -103,6 +105,12 @@ impl FormError {
             Self::Input(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Manage(_, error) => error.status(),
         }
+    }
+}
+
+impl From<InputError> for FormError {
+    fn from(error: InputError) -> Self {
+        Self::Input(error)
     }
 }
 

@@ -7,6 +7,7 @@ use tower_api_key::{credential::Kind, scope::Catalogue};
 use super::InputError;
 use crate::pages::{
     fields::{Fields, Query},
+    sentence::shown,
     session::{Membership, Session},
 };
 
@@ -51,7 +52,7 @@ impl Offer {
             .iter()
             .map(|membership| Scoped {
                 id: membership.id().to_string(),
-                name: membership.name().to_owned(),
+                name: shown(membership.name()),
                 scopes: texts(membership.scopes(catalogue).iter()),
             })
             .collect();

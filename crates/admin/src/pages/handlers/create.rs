@@ -9,10 +9,10 @@ use tower_api_key::{
 use super::Answer;
 use crate::pages::{
     fields::Fields,
-    forms::{Draft, FormError, Offer, Refusal, Stamp},
+    forms::{Draft, ENDS_AT, FormError, InputError, Offer, Refusal, Stamp},
     site::{Shared, Site},
     views,
-    visit::{Submission, Visit},
+    visit::{OWNER, Submission, Visit},
 };
 
 /// Shows the form, filled in with the parameters of the URL.
@@ -23,7 +23,17 @@ pub(in crate::pages) async fn form<S: ManageStore>(
     visit.refuse_impersonation()?;
     let actor = visit.actor(&site)?;
     site.require_manager(&actor).await?;
-    show(&site, &visit, &Draft::read(&visit.query), None)
+    let draft = Draft::read(&visit.query.without(ENDS_AT));
+    let error = match visit.query.get(OWNER) {
+        Some(owner) if !is_current(&visit, owner) => Some(InputError::OtherOrganization.into()),
+        _ => None,
+    };
+    show(&site, &visit, &draft, error.as_ref())
+}
+
+/// Returns whether a form was opened for the current organization; a form for a token is for none.
+fn is_current(visit: &Visit, owner: &str) -> bool {
+    visit.owner() == owner
 }
 
 fn show<S: ManageStore>(
@@ -60,7 +70,8 @@ pub(in crate::pages) async fn create<S: ManageStore>(
     let Submission { visit, fields } = submission;
     let actor = visit.actor(&site)?;
     let draft = Draft::read(&fields);
-    let filled = draft.add_to(visit.place.query());
+    let owner = fields.get(OWNER).unwrap_or_default();
+    let filled = draft.add_to(visit.place.query()).with_text(OWNER, owner);
     visit.require_recent_sign_in(&site, &visit.urls.new_form(&filled))?;
     match issue(&site, &visit, &actor, &draft, &fields).await {
         Ok(issued) => Ok(views::secret::page(&site.frame, &visit, issued, None)),
@@ -77,6 +88,10 @@ async fn issue<S: ManageStore>(
     fields: &Fields,
 ) -> Result<Issued, Refusal> {
     let stamp = Stamp::read(fields)?;
+    if !is_current(visit, fields.get(OWNER).unwrap_or_default()) {
+        site.require_manager(actor).await?;
+        return Err(InputError::OtherOrganization.into());
+    }
     let kind = site.frame.kind;
     let new = draft.request(kind, &offer(site, visit), &stamp, visit.now)?;
     Ok(site.issue(actor, new).await?)

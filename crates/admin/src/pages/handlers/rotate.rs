@@ -9,7 +9,7 @@ use tower_api_key::{
 use super::Answer;
 use crate::pages::{
     fields::Fields,
-    forms::{FormError, Refusal, RotationDraft, Stamp},
+    forms::{ENDS_AT, FormError, Refusal, RotationDraft, Stamp},
     site::{Shared, Site},
     views::{self, secret::OldOne},
     visit::{Id, Submission, Visit},
@@ -24,7 +24,7 @@ pub(in crate::pages) async fn form<S: ManageStore>(
     visit.refuse_impersonation()?;
     let actor = visit.actor(&site)?;
     let old = site.find(&actor, &id).await?;
-    let draft = RotationDraft::read(&visit.query, &old, visit.now);
+    let draft = RotationDraft::read(&visit.query.without(ENDS_AT), &old, visit.now);
     show(&site, &visit, &old, &draft, None)
 }
 

@@ -8,7 +8,7 @@ use tower_api_key::{
 
 use super::field::{described_by, error_text, invalid, message};
 use crate::pages::{
-    forms::{ExpiryDraft, Field, FormError, PRESETS},
+    forms::{ENDS_AT, ExpiryDraft, Field, FormError, PRESETS},
     moment::{Date, text},
     sentence::fill,
     site::Frame,
@@ -78,7 +78,7 @@ fn date(frame: &Frame, draft: &ExpiryDraft, now: UnixMillis, error: Option<&Form
             input type="date" id="date" name="date" value=(draft.date)
                 min=(Date::of(now).next().text()) aria-describedby=(described_by("date", message))
                 aria-invalid=[invalid(message)] autofocus[message.is_some()];
-            input type="hidden" name="ends_at" value=(draft.ends_at);
+            input type="hidden" name=(ENDS_AT) value=(draft.ends_at);
             p.credentials-hint id="date-hint" aria-live="polite" data-zone=(form.date_zone)
                 data-moment=(form.date_moment) { (form.date_utc) }
             (error_text("date", message))

@@ -4,16 +4,14 @@ use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use tower_api_key::{
-    credential::Kind,
     manage::PageCursor,
     store::{CredentialInfo, EffectiveStatus},
 };
 
-use super::{answer, foreign, label, row::Rows, state::state};
+use super::{answer, foreign, label, owner, row::Rows, state::state};
 use crate::pages::{
     place::Place,
     sentence::{fill, fill_with},
-    session::Membership,
     site::Frame,
     visit::Visit,
 };
@@ -189,13 +187,8 @@ fn table(frame: &Frame, visit: &Visit, shown: &Shown) -> Markup {
 }
 
 fn caption(frame: &Frame, visit: &Visit) -> String {
-    let session = &visit.session;
-    let owner = match frame.kind {
-        Kind::OrgKey => session.organization().map(Membership::name),
-        Kind::PersonalToken => Some(session.user_name()),
-    };
-    let owner = owner.unwrap_or_default();
-    fill(&frame.words().caption, &[("owner", owner)])
+    let owner = super::shown(owner(frame, visit));
+    fill(&frame.words().caption, &[("owner", &owner)])
 }
 
 fn pages(frame: &Frame, visit: &Visit, shown: &Shown) -> Markup {

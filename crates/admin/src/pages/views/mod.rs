@@ -16,12 +16,13 @@ mod state;
 use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
-use tower_api_key::{clock::UnixMillis, store::CredentialInfo};
+use tower_api_key::{clock::UnixMillis, credential::Kind, store::CredentialInfo};
 
 use super::{
     layout::{Content, respond},
     moment,
     sentence::{fill, shown},
+    session::Membership,
     site::Frame,
     visit::{FORM_TOKEN, Visit},
 };
@@ -52,6 +53,16 @@ fn time(moment: UnixMillis) -> Markup {
 /// A text that others wrote, on its own: its direction does not reorder what is around it.
 fn foreign(text: &str) -> Markup {
     html! { bdi { (shown(text)) } }
+}
+
+/// Returns the name of whose credentials a page is about.
+fn owner<'v>(frame: &Frame, visit: &'v Visit) -> &'v str {
+    let session = &visit.session;
+    let owner = match frame.kind {
+        Kind::OrgKey => session.organization().map(Membership::name),
+        Kind::PersonalToken => Some(session.user_name()),
+    };
+    owner.unwrap_or_default()
 }
 
 /// Returns what a credential is called: its name, or its id if it has none.

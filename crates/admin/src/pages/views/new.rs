@@ -9,13 +9,14 @@ use super::{
     answer,
     expiry::expiry,
     field::{TextField, form_message, message},
-    post_form,
+    foreign, owner, post_form,
     rights::{organizations, scopes},
 };
 use crate::pages::{
     forms::{Draft, Field, FormError, Offer, STAMP, Stamp},
+    sentence::fill_with,
     site::Frame,
-    visit::Visit,
+    visit::{OWNER, Visit},
 };
 
 /// What the form shows.
@@ -32,6 +33,7 @@ pub(in crate::pages) fn page(frame: &Frame, visit: &Visit, shown: &Shown<'_>) ->
     let action = visit.urls.list_at(&visit.place);
     let body = html! {
         h1 { (words.new) }
+        p { (fill_with(&words.new_for, &[("owner", &foreign(owner(frame, visit)))])) }
         p { (words.purpose) }
         (form_message(shown.error, &frame.texts))
         (post_form(visit, &action, &fields(frame, visit, shown)))
@@ -50,6 +52,7 @@ fn fields(frame: &Frame, visit: &Visit, shown: &Shown<'_>) -> Markup {
     } = *shown;
     html! {
         input type="hidden" name=(STAMP) value=(stamp.as_str());
+        input type="hidden" name=(OWNER) value=(visit.owner());
         (name(frame, &draft.name, error))
         @if frame.has_descriptions { (description(frame, &draft.description, error)) }
         (scopes(frame, offer, &draft.rights, error))

@@ -11,7 +11,7 @@ use tower_api_key::{
 
 use super::{foreign, label, post_form, state::state, time, unseen};
 use crate::pages::{
-    sentence::{fill, fill_with},
+    sentence::{fill, fill_with, shown},
     site::Frame,
     urls::row_id,
     visit::Visit,
@@ -107,7 +107,7 @@ impl Rows<'_> {
     fn only_in(&self, organizations: &[OrgId]) -> String {
         let name = |id: &OrgId| {
             let membership = self.visit.session.membership(id.as_str());
-            membership.map_or(id.as_str(), |one| one.name()).to_owned()
+            shown(membership.map_or(id.as_str(), |one| one.name()))
         };
         let names: Vec<String> = organizations.iter().map(name).collect();
         let text = &self.frame.texts.list.only_in;

@@ -10,11 +10,12 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     http::{Request, StatusCode},
     routing::{get, post},
 };
 use axum_login::{AuthManagerLayerBuilder, AuthUser, AuthnBackend};
+use http_body_util::channel::Channel;
 use tower_api_key::{
     AuthLayer, async_trait,
     clock::UnixMillis,
@@ -291,6 +292,10 @@ impl Browser<'_> {
     }
 
     async fn send(&self, method: &str, path: &str, body: String) -> Seen {
+        self.send_body(method, path, Body::from(body)).await
+    }
+
+    async fn send_body(&self, method: &str, path: &str, body: Body) -> Seen {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -304,7 +309,7 @@ impl Browser<'_> {
         if let Some(cookie) = self.cookie() {
             request = request.header("cookie", cookie);
         }
-        let answer = send(self.app, request.body(Body::from(body)).unwrap()).await;
+        let answer = send(self.app, request.body(body).unwrap()).await;
         if let Some(cookie) = answer.headers.get("set-cookie") {
             let (cookie, _) = cookie.to_str().unwrap().split_once(';').unwrap();
             *self.cookie.lock().unwrap() = Some(cookie.to_owned());
@@ -398,6 +403,33 @@ async fn who_signed_in_long_ago_proves_it_again_and_finds_the_form_filled() {
     console.clock.advance_millis(1);
     let form = alice.new_form(KEYS).await.set("name", "third");
     assert_eq!(alice.submit(&form).await.status, 303);
+}
+
+/// The head of a request comes before the sign-out, or in time, and its body afterwards.
+#[tokio::test]
+async fn a_form_whose_body_is_held_back_grants_nothing_that_is_over() {
+    for signs_out in [true, false] {
+        let console = Console::new().await;
+        let alice = console.signed_in("alice").await;
+        let form = alice.new_form(KEYS).await.set("name", "late");
+        let (mut sender, body) = Channel::<Bytes>::new(1);
+        let other = alice.copy();
+        let held = alice.send_body("POST", &form.action, Body::new(body));
+        let meanwhile = async {
+            match signs_out {
+                true => drop(other.post("/sign-out", "").await),
+                false => console.clock.advance_millis(11 * MINUTE),
+            }
+            sender.send_data(form.body().into()).await.unwrap();
+            drop(sender);
+        };
+        let (seen, ()) = tokio::join!(held, meanwhile);
+        let to = match signs_out {
+            true => "/sign-in?return_to=",
+            false => "/again?return_to=",
+        };
+        assert!(seen.location().starts_with(to), "{}", seen.location());
+    }
 }
 
 #[tokio::test]

@@ -351,3 +351,69 @@ async fn a_limit_of_the_manager_is_said_in_the_form() {
     );
     assert_eq!(document.form(KEYS).get("name"), Some("second"));
 }
+
+#[tokio::test]
+async fn a_form_for_another_organization_is_shown_again_and_creates_nothing() {
+    let console = Console::new().await;
+    let bob = console.browser("bob");
+    let opened = bob.get("/api-keys/new").await.document();
+    assert!(opened.text().contains("For Example Two."));
+    let form = opened.form(KEYS).set("name", "ci").set("owner", "org_1");
+    let seen = bob.submit(&form).await;
+    // Nor by way of a new sign-in.
+    let again = bob.get("/api-keys/new?name=ci&owner=org_1").await;
+    for (seen, status) in [(seen, 422), (again, 422)] {
+        assert_eq!(seen.status, status);
+        let text = seen.document().text();
+        assert!(text.contains("You have changed the organization"), "{text}");
+        assert!(text.contains("For Example Two."), "{text}");
+        let form = seen.document().form(KEYS);
+        assert_eq!(
+            (form.get("name"), form.get("owner")),
+            (Some("ci"), Some("org_2"))
+        );
+    }
+    for owner in ["org_1", "org_2"] {
+        assert!(console.all(Kind::OrgKey, owner).await.is_empty(), "{owner}");
+    }
+    // Who may not manage keys there hears that; a token is for a person.
+    let form = console.browser("alice").new_form(KEYS).await;
+    let seen = console
+        .browser("elsewhere")
+        .submit(&form.set("name", "ci"))
+        .await;
+    assert_eq!(seen.status, 403);
+    let form = console.browser("alice").new_form(TOKENS).await;
+    let form = form.set("name", "ci");
+    let seen = console.browser("elsewhere").submit(&form).await;
+    assert_eq!(seen.status, 201);
+}
+
+#[tokio::test]
+async fn a_link_fills_in_the_day_that_is_seen_and_not_another_moment() {
+    let console = Console::new().await;
+    let path = format!("{KEYS}/new?expiry=custom&date=2023-12-24&ends_at=1703372340000");
+    let form = console.browser("alice").open(&path, KEYS).await;
+    assert_eq!(
+        (form.get("date"), form.get("ends_at")),
+        (Some("2023-12-24"), Some(""))
+    );
+}
+
+#[tokio::test]
+async fn the_url_of_a_filled_form_fits_into_the_head_of_an_answer() {
+    let console = Console::new().await;
+    let stale = console.browser("stale");
+    let form = stale.new_form(KEYS).await.set("name", "ci");
+    for (description, is_kept) in [
+        ("\u{e9}".repeat(150), true),
+        ("\u{1f600}".repeat(500), false),
+    ] {
+        let seen = stale
+            .submit(&form.clone().set("description", &description))
+            .await;
+        let length = seen.location().len();
+        assert!(length < 2_500, "{length}");
+        assert_eq!(seen.location().contains("%25C3%25A9"), is_kept);
+    }
+}

@@ -51,7 +51,8 @@ pub(crate) const HEADERS: [(&str, &str); 6] = [
 /// | `bob` | an admin of `org_2` | `org_2` |
 /// | `nina` | a member of nothing | none |
 ///
-/// Of alice there are also `stale`, who signed in 11 minutes ago, and `impersonated`.
+/// Of alice there are also `stale`, who signed in 11 minutes ago, `impersonated`, and `elsewhere`,
+/// whose current organization is `org_2` now.
 pub(crate) struct Sessions {
     clock: ManualClock,
     sign_in: &'static str,
@@ -65,10 +66,9 @@ impl Sessions {
 
     fn of(&self, name: &str) -> Option<Session> {
         let now = self.clock.now();
-        let whose = if name == "impersonated" {
-            "alice"
-        } else {
-            name
+        let whose = match name {
+            "impersonated" | "elsewhere" => "alice",
+            name => name,
         };
         let id = format!("session of {whose}, not random");
         let session = |user: &str, at| Session::new(user, &id, at).with_user_name(name);
@@ -83,6 +83,7 @@ impl Sessions {
             "alice" => alice(now),
             "stale" => alice(earlier),
             "impersonated" => alice(now).impersonated_by("Support"),
+            "elsewhere" => alice(now).acting_in("org_2"),
             "vera" => session("vera", now)
                 .with_membership(one("viewer"))
                 .acting_in("org_1"),
