@@ -44,6 +44,9 @@
 //! `HttpOnly`, `Secure` and `SameSite=Lax` or `Strict`. Several servers need one store of sessions,
 //! and the [bound](Pages::with_revocation_bound) after which all of them refuse what was ended.
 //!
+//! A client can hold the body of a form back for as long as the server waits: limit that, for example
+//! with the `RequestBodyTimeoutLayer` of tower-http.
+//!
 //! Forms of your own around the pages, such as those to sign in or out, need a protection from other
 //! sites of their own, such as the `CsrfLayer` of tower-http.
 //!
@@ -77,9 +80,12 @@
 //! organizations.
 //!
 //! Whatever grants something requires a sign-in of at most [ten
-//! minutes](Pages::with_max_sign_in_age) ago. Who signed in earlier is asked to do so again, and
-//! comes back to the form, filled in. Ending something requires nothing but the session. While
-//! somebody else [acts as the user](Session::impersonated_by), nothing can be changed.
+//! minutes](Pages::with_max_sign_in_age) ago, when the whole form has come. Who signed in earlier is
+//! asked to do so again, and comes back to the form, filled in; a long description is not in its
+//! URL, and lost. Ending something requires nothing but the session. While somebody else
+//! [acts as the user](Session::impersonated_by), nothing can be changed. A form for a new key names
+//! the organization that was the current one when it was opened, and is shown again if it is another
+//! one now.
 //!
 //! # Requests from other sites
 //!

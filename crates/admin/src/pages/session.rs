@@ -55,7 +55,7 @@ pub trait SessionReader: Send + Sync + 'static {
 
     /// Returns the URL where people sign in, a path of this site or an absolute URL. The parameter
     /// `return_to` is added: the path and query to come back to afterwards. Check it with
-    /// [`is_local_path`](super::is_local_path) before you send a browser there, since others can
+    /// [`is_local_path`] before you send a browser there, since others can
     /// write such a link too.
     ///
     /// Where the pages are nested makes no difference to this URL.
