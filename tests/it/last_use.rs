@@ -250,7 +250,10 @@ fn examples_with_a_recorder_write_what_is_left_when_they_stop() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut recorders = 0;
     for entry in fs::read_dir(examples).unwrap() {
-        let path = entry.unwrap().path();
+        let mut path = entry.unwrap().path();
+        if path.is_dir() {
+            path.push("src/main.rs");
+        }
         let text = fs::read_to_string(&path).unwrap();
         let Some((_, after)) = text.split_once("run_usage_recorder(") else {
             continue;
