@@ -108,7 +108,9 @@
 //! (github.com/grpc), `url` (github.com/servo), which brings Unicode's tables for domain names
 //! (github.com/unicode-org), and `utoipa` (github.com/juhaku). The companion adds `sqlx`
 //! (github.com/launchbadge), which brings SQLite's source with its feature `sqlite`, and
-//! `serde_json` (github.com/serde-rs).
+//! `serde_json` (github.com/serde-rs). The endpoints add `axum` (github.com/tokio-rs), their pages
+//! `maud` (github.com/lambda-fairy) and `jiff` (github.com/BurntSushi), and the sign-in
+//! `axum-login`, which brings tower-sessions (both github.com/maxcountryman).
 //!
 //! `deny.toml` states which licences and registries are accepted, and `.ci/run` checks it, together
 //! with unused dependencies (`cargo machete`) and the lowest versions that the manifests allow. For

@@ -32,8 +32,7 @@ pub struct Admin<S> {
     pub(crate) auditor: Arc<Manager<S>>,
     pub(crate) origin: Arc<Origin>,
     pub(crate) organization_header: HeaderName,
-    key_path: Box<str>,
-    token_path: Box<str>,
+    paths: Paths,
 }
 
 impl<S> Admin<S> {
@@ -49,8 +48,7 @@ impl<S> Admin<S> {
             manager,
             origin: Arc::new(|_| None),
             organization_header: HeaderName::from_static("x-anyreach-org"),
-            key_path: "/organization-pats".into(),
-            token_path: "/personal-tokens".into(),
+            paths: Paths::new("/organization-pats", "/personal-tokens"),
         }
     }
 
@@ -146,28 +144,45 @@ impl<S> Admin<S> {
     /// `/`, or begins with `/members`, which is the path of other endpoints. Those characters need
     /// no percent-encoding (RFC 3986, section 2.3).
     pub fn with_path(mut self, kind: Kind, path: &str) -> Result<Self, InvalidPath> {
-        check_path(path)?;
-        match kind {
-            Kind::OrgKey => self.key_path = path.into(),
-            Kind::PersonalToken => self.token_path = path.into(),
-        }
+        self.paths.set(kind, path)?;
         Ok(self)
     }
 
     /// Returns the path of the credentials of `kind`.
     pub(crate) fn path(&self, kind: Kind) -> &str {
-        match kind {
-            Kind::OrgKey => &self.key_path,
-            Kind::PersonalToken => &self.token_path,
-        }
+        self.paths.of(kind)
     }
 }
 
-/// Checks the path of credentials.
-pub(crate) fn check_path(path: &str) -> Result<(), InvalidPath> {
-    match is_path(path) {
-        true => Ok(()),
-        false => Err(InvalidPath(path.into())),
+/// The path of the credentials of each kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    keys: Box<str>,
+    tokens: Box<str>,
+}
+
+impl Paths {
+    pub(crate) fn new(keys: &str, tokens: &str) -> Self {
+        let (keys, tokens) = (keys.into(), tokens.into());
+        Self { keys, tokens }
+    }
+
+    pub(crate) fn of(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::OrgKey => &self.keys,
+            Kind::PersonalToken => &self.tokens,
+        }
+    }
+
+    pub(crate) fn set(&mut self, kind: Kind, path: &str) -> Result<(), InvalidPath> {
+        if !is_path(path) {
+            return Err(InvalidPath(path.into()));
+        }
+        match kind {
+            Kind::OrgKey => self.keys = path.into(),
+            Kind::PersonalToken => self.tokens = path.into(),
+        }
+        Ok(())
     }
 }
 
@@ -198,8 +213,7 @@ impl<S> Clone for Admin<S> {
             auditor: Arc::clone(&self.auditor),
             organization_header: self.organization_header.clone(),
             origin: Arc::clone(&self.origin),
-            key_path: self.key_path.clone(),
-            token_path: self.token_path.clone(),
+            paths: self.paths.clone(),
         }
     }
 }
@@ -207,8 +221,7 @@ impl<S> Clone for Admin<S> {
 impl<S> fmt::Debug for Admin<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admin")
-            .field("key_path", &self.key_path)
-            .field("token_path", &self.token_path)
+            .field("paths", &self.paths)
             .finish_non_exhaustive()
     }
 }

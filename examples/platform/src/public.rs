@@ -1,7 +1,7 @@
 //! What anybody may call: browsers that show a widget, and webhooks. Here the organization comes
 //! from the resource, and a credential is not looked at.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -30,7 +30,7 @@ struct Widget {
     allowed_domains: &'static [&'static str],
 }
 
-const WIDGETS: [Widget; 2] = [
+static WIDGETS: [Widget; 2] = [
     Widget {
         id: "widget_demo",
         organization: "org_demo",
@@ -48,22 +48,21 @@ const WIDGETS: [Widget; 2] = [
 /// The id, version and organization of each workflow that is public.
 const WORKFLOWS: [(&str, &str, &str); 1] = [("workflow_demo", "1", "org_demo")];
 
-/// The lists of all widgets, by their ids, and how a refusal is answered.
-#[derive(Clone)]
-struct Sites {
-    lists: HashMap<&'static str, AllowedOrigins>,
+/// The widgets with the lists of their sites, and how a refusal is answered.
+struct Widgets {
+    all: Vec<(&'static Widget, AllowedOrigins)>,
     check: OriginCheck<Responder>,
 }
 
-impl Sites {
+impl Widgets {
     fn new<S>(auth: &Auth<S>) -> Result<Self, InvalidOrigin> {
-        let list = |widget: &Widget| {
+        let with_sites = |widget: &'static Widget| {
             // A program that is no browser may name any origin, or none.
-            let list = AllowedOrigins::new(widget.allowed_domains)?.with_missing_origin_allowed();
-            Ok((widget.id, list))
+            let sites = AllowedOrigins::new(widget.allowed_domains)?;
+            Ok((widget, sites.with_missing_origin_allowed()))
         };
         Ok(Self {
-            lists: WIDGETS.iter().map(list).collect::<Result<_, _>>()?,
+            all: WIDGETS.iter().map(with_sites).collect::<Result<_, _>>()?,
             check: OriginCheck::new().with_responses_of(auth),
         })
     }
@@ -76,7 +75,7 @@ pub(super) fn routes<S>(auth: &Auth<S>) -> Result<Router, InvalidOrigin> {
         .route(WIDGET, get(widget))
         .route(WORKFLOW, post(execute))
         .method_not_allowed_fallback(not_allowed)
-        .with_state(Sites::new(auth)?))
+        .with_state(Arc::new(Widgets::new(auth)?)))
 }
 
 async fn status() -> Json<Value> {
@@ -86,18 +85,18 @@ async fn status() -> Json<Value> {
 /// Shows a widget to a browser on one of its sites. This keeps other sites from using the widget,
 /// and no secret.
 async fn widget(
-    State(sites): State<Sites>,
+    State(widgets): State<Arc<Widgets>>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let widget = id
-        .ok()
-        .and_then(|Path(id)| WIDGETS.iter().find(|one| one.id == id));
-    let sites_of = |widget: &Widget| sites.lists.get(widget.id);
-    let Some((widget, list)) = widget.and_then(|one| Some((one, sites_of(one)?))) else {
+    let found = id.ok().and_then(|Path(id)| {
+        let mut all = widgets.all.iter();
+        all.find(|(widget, _)| widget.id == id)
+    });
+    let Some((widget, sites)) = found else {
         return Err(Fault(StatusCode::NOT_FOUND, "Not Found").into_response());
     };
-    sites.check.check(list, &headers)?;
+    widgets.check.check(sites, &headers)?;
     let mut response =
         Json(json!({ "organization": widget.organization, "greeting": widget.greeting }))
             .into_response();

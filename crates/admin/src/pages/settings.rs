@@ -15,7 +15,7 @@ use super::{
     site::{Frame, Layout, Site},
     texts::Texts,
 };
-use crate::settings::{InvalidPath, Origin, check_path};
+use crate::settings::{InvalidPath, Origin, Paths};
 
 /// Makes the routers of the pages. See the [module](super).
 ///
@@ -41,8 +41,7 @@ pub struct Pages<S> {
     origin: Arc<Origin>,
     texts: Arc<Texts>,
     layout: Arc<Layout>,
-    key_path: Box<str>,
-    token_path: Box<str>,
+    paths: Paths,
     example_url: Option<Box<str>>,
     organization_header: HeaderName,
     shows_uses: bool,
@@ -66,8 +65,7 @@ impl<S> Pages<S> {
             origin: Arc::new(|_| None),
             texts: Arc::default(),
             layout: Arc::new(layout::plain),
-            key_path: "/api-keys".into(),
-            token_path: "/account/tokens".into(),
+            paths: Paths::new("/api-keys", "/account/tokens"),
             example_url: None,
             organization_header: HeaderName::from_static("x-anyreach-org"),
             shows_uses: true,
@@ -104,11 +102,7 @@ impl<S> Pages<S> {
     /// [`InvalidPath`] if it is not one or more segments of letters, digits and `-._~`, each after
     /// a `/`, or begins with `/members`.
     pub fn with_path(mut self, kind: Kind, path: &str) -> Result<Self, InvalidPath> {
-        check_path(path)?;
-        match kind {
-            Kind::OrgKey => self.key_path = path.into(),
-            Kind::PersonalToken => self.token_path = path.into(),
-        }
+        self.paths.set(kind, path)?;
         Ok(self)
     }
 
@@ -180,14 +174,7 @@ impl<S> Pages<S> {
     /// one of the class `credentials`. The name changes with the content.
     #[must_use]
     pub fn style_sheet_path(&self, kind: Kind) -> String {
-        format!("{}/{}", self.path(kind), Assets::new().style)
-    }
-
-    fn path(&self, kind: Kind) -> &str {
-        match kind {
-            Kind::OrgKey => &self.key_path,
-            Kind::PersonalToken => &self.token_path,
-        }
+        format!("{}/{}", self.paths.of(kind), Assets::new().style)
     }
 
     /// Sets how long another server of yours may go on accepting a credential after its end, as you
@@ -220,7 +207,7 @@ impl<S: ManageStore> Pages<S> {
         let bound = self.revocation_bound.as_millis().div_ceil(1_000);
         let frame = Frame {
             kind,
-            path: self.path(kind).into(),
+            path: self.paths.of(kind).into(),
             texts: Arc::clone(&self.texts),
             layout: Arc::clone(&self.layout),
             assets: Assets::new(),
@@ -254,8 +241,7 @@ impl<S> Clone for Pages<S> {
             origin: Arc::clone(&self.origin),
             texts: Arc::clone(&self.texts),
             layout: Arc::clone(&self.layout),
-            key_path: self.key_path.clone(),
-            token_path: self.token_path.clone(),
+            paths: self.paths.clone(),
             example_url: self.example_url.clone(),
             organization_header: self.organization_header.clone(),
             shows_uses: self.shows_uses,
@@ -269,8 +255,7 @@ impl<S> Clone for Pages<S> {
 impl<S> fmt::Debug for Pages<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages")
-            .field("key_path", &self.key_path)
-            .field("token_path", &self.token_path)
+            .field("paths", &self.paths)
             .finish_non_exhaustive()
     }
 }

@@ -19,8 +19,7 @@ impl Urls {
     /// Returns `None` for a path that a browser takes for the address of another site: one that
     /// begins with `//`, or that has a `\`, which browsers read as `/`.
     pub(super) fn of(extensions: &Extensions, uri: &Uri, path: &str) -> Option<Self> {
-        let original = extensions.get::<OriginalUri>();
-        let original = original.map_or(uri, |OriginalUri(uri)| uri).path();
+        let original = original(extensions, uri).path();
         let prefix = original.strip_suffix(uri.path()).unwrap_or_default();
         let is_address = original.starts_with("//") || original.contains('\\');
         (!is_address).then(|| Self(format!("{prefix}{path}")))
@@ -62,6 +61,12 @@ impl Urls {
     pub(super) fn file(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
     }
+}
+
+/// Returns the URI as the browser sent it: a router has removed the prefix of a nested service.
+pub(super) fn original<'r>(extensions: &'r Extensions, uri: &'r Uri) -> &'r Uri {
+    let original = extensions.get::<OriginalUri>();
+    original.map_or(uri, |OriginalUri(uri)| uri)
 }
 
 /// Returns the id of a credential's row in the document.

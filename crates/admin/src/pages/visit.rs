@@ -1,6 +1,6 @@
 //! What a handler knows about a request: who is signed in, and where they are.
 
-use axum::extract::{Form, FromRequest, FromRequestParts, OriginalUri, RawPathParams, Request};
+use axum::extract::{Form, FromRequest, FromRequestParts, RawPathParams, Request};
 use http::{Method, request::Parts};
 use tower_api_key::{
     clock::UnixMillis,
@@ -14,11 +14,12 @@ use tower_api_key::{
 use super::{
     fault::{Fault, Problem},
     fields::{Fields, with_parameter},
+    forms::ENDS_AT,
     place::Place,
     same_origin::check_same_origin,
-    session::Session,
+    session::{Session, is_local_path},
     site::{Shared, Site},
-    urls::Urls,
+    urls::{Urls, original},
 };
 
 /// A request of somebody who is signed in.
@@ -30,7 +31,6 @@ pub(super) struct Visit {
     /// Where in the list they are, or were before they opened this page.
     pub(super) place: Place,
     pub(super) now: UnixMillis,
-    kind: Kind,
     method: Method,
     /// Where the request came from, if the service names it.
     origin: Option<String>,
@@ -54,14 +54,13 @@ impl<S: ManageStore> FromRequestParts<Shared<S>> for Visit {
         }
         let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
         let query = query.map_err(|error| Problem::Unreadable(error.status()))?;
-        let query = Fields(query.0);
+        let query = Fields(query.0).without(ENDS_AT);
         Ok(Self {
             place: Place::read(&query),
             query,
             session,
             urls,
             now: site.manager.clock().now(),
-            kind: site.frame.kind,
             method: parts.method.clone(),
             origin: (site.origin)(&RequestHead::from(&*parts)),
             reauthentication_url: site.sessions.reauthentication_url().to_owned(),
@@ -71,9 +70,8 @@ impl<S: ManageStore> FromRequestParts<Shared<S>> for Visit {
 
 /// Returns where to come back to after signing in: to the page itself, or from a form to the list.
 fn return_path(parts: &Parts, urls: &Urls) -> String {
-    let original = parts.extensions.get::<OriginalUri>();
-    let original = original.map_or(&parts.uri, |OriginalUri(uri)| uri);
-    match (parts.method.is_safe(), original.path_and_query()) {
+    let uri = original(&parts.extensions, &parts.uri);
+    match (parts.method.is_safe(), uri.path_and_query()) {
         (true, Some(path)) => path.to_string(),
         _ => urls.list().to_owned(),
     }
@@ -82,8 +80,7 @@ fn return_path(parts: &Parts, urls: &Urls) -> String {
 /// Sends the browser to `url`. A form must not lead to another site, not even by a redirect
 /// (`form-action` in the policy), so there a page has the link.
 fn leave_for(url: String, method: &Method) -> Fault {
-    let is_path = url.starts_with('/') && !url.starts_with("//");
-    match is_path || method.is_safe() {
+    match is_local_path(&url) || method.is_safe() {
         true => Fault::Redirect(url),
         false => Problem::SignIn(url).into(),
     }
@@ -112,8 +109,8 @@ impl Visit {
 
     /// Returns the id of the organization for which a form is opened; empty if the form is for the
     /// person.
-    pub(super) fn owner(&self) -> &str {
-        match (self.kind, self.session.organization()) {
+    pub(super) fn owner(&self, kind: Kind) -> &str {
+        match (kind, self.session.organization()) {
             (Kind::OrgKey, Some(membership)) => membership.id().as_str(),
             _ => "",
         }

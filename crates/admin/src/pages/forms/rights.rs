@@ -7,7 +7,6 @@ use tower_api_key::{credential::Kind, scope::Catalogue};
 use super::InputError;
 use crate::pages::{
     fields::{Fields, Query},
-    sentence::shown,
     session::{Membership, Session},
 };
 
@@ -52,7 +51,7 @@ impl Offer {
             .iter()
             .map(|membership| Scoped {
                 id: membership.id().to_string(),
-                name: shown(membership.name()),
+                name: membership.name().to_owned(),
                 scopes: texts(membership.scopes(catalogue).iter()),
             })
             .collect();

@@ -6,7 +6,7 @@ use tower_api_key::{
     store::{CredentialInfo, ManageStore},
 };
 
-use super::Answer;
+use super::{Answer, changeable};
 use crate::pages::{
     fault::see_other,
     forms::{EditDraft, Refusal},
@@ -21,9 +21,7 @@ pub(in crate::pages) async fn form<S: ManageStore>(
     Id(id): Id,
     visit: Visit,
 ) -> Answer {
-    visit.refuse_impersonation()?;
-    let actor = visit.actor(&site)?;
-    let info = site.find(&actor, &id).await?;
+    let info = changeable(&site, &visit, &id).await?;
     let draft = EditDraft::read(&visit.query, &info);
     Ok(views::edit::page(&site.frame, &visit, &info, &draft, None))
 }

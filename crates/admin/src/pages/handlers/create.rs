@@ -9,7 +9,7 @@ use tower_api_key::{
 use super::Answer;
 use crate::pages::{
     fields::Fields,
-    forms::{Draft, ENDS_AT, FormError, InputError, Offer, Refusal, Stamp},
+    forms::{Draft, FormError, InputError, Offer, Refusal, Stamp},
     site::{Shared, Site},
     views,
     visit::{OWNER, Submission, Visit},
@@ -23,17 +23,14 @@ pub(in crate::pages) async fn form<S: ManageStore>(
     visit.refuse_impersonation()?;
     let actor = visit.actor(&site)?;
     site.require_manager(&actor).await?;
-    let draft = Draft::read(&visit.query.without(ENDS_AT));
+    let draft = Draft::read(&visit.query);
     let error = match visit.query.get(OWNER) {
-        Some(owner) if !is_current(&visit, owner) => Some(InputError::OtherOrganization.into()),
+        Some(owner) if visit.owner(site.frame.kind) != owner => {
+            Some(InputError::OtherOrganization.into())
+        }
         _ => None,
     };
     show(&site, &visit, &draft, error.as_ref())
-}
-
-/// Returns whether a form was opened for the current organization; a form for a token is for none.
-fn is_current(visit: &Visit, owner: &str) -> bool {
-    visit.owner() == owner
 }
 
 fn show<S: ManageStore>(
@@ -88,11 +85,11 @@ async fn issue<S: ManageStore>(
     fields: &Fields,
 ) -> Result<Issued, Refusal> {
     let stamp = Stamp::read(fields)?;
-    if !is_current(visit, fields.get(OWNER).unwrap_or_default()) {
+    let kind = site.frame.kind;
+    if fields.get(OWNER).unwrap_or_default() != visit.owner(kind) {
         site.require_manager(actor).await?;
         return Err(InputError::OtherOrganization.into());
     }
-    let kind = site.frame.kind;
     let new = draft.request(kind, &offer(site, visit), &stamp, visit.now)?;
     Ok(site.issue(actor, new).await?)
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use tower_api_key::{manage::ManageError, store::ManageStore};
 
-use super::Answer;
+use super::{Answer, changeable};
 use crate::pages::{
     fault::see_other,
     site::Shared,
@@ -17,9 +17,7 @@ pub(in crate::pages) async fn confirm<S: ManageStore>(
     Id(id): Id,
     visit: Visit,
 ) -> Answer {
-    visit.refuse_impersonation()?;
-    let actor = visit.actor(&site)?;
-    let info = site.find(&actor, &id).await?;
+    let info = changeable(&site, &visit, &id).await?;
     Ok(views::delete::page(&site.frame, &visit, &info))
 }
 

@@ -6,10 +6,10 @@ use tower_api_key::{
     store::{CredentialInfo, ManageStore},
 };
 
-use super::Answer;
+use super::{Answer, changeable};
 use crate::pages::{
     fields::Fields,
-    forms::{ENDS_AT, FormError, Refusal, RotationDraft, Stamp},
+    forms::{FormError, Refusal, RotationDraft, Stamp},
     site::{Shared, Site},
     views::{self, secret::OldOne},
     visit::{Id, Submission, Visit},
@@ -21,10 +21,8 @@ pub(in crate::pages) async fn form<S: ManageStore>(
     Id(id): Id,
     visit: Visit,
 ) -> Answer {
-    visit.refuse_impersonation()?;
-    let actor = visit.actor(&site)?;
-    let old = site.find(&actor, &id).await?;
-    let draft = RotationDraft::read(&visit.query.without(ENDS_AT), &old, visit.now);
+    let old = changeable(&site, &visit, &id).await?;
+    let draft = RotationDraft::read(&visit.query, &old, visit.now);
     show(&site, &visit, &old, &draft, None)
 }
 

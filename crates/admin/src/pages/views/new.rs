@@ -52,7 +52,7 @@ fn fields(frame: &Frame, visit: &Visit, shown: &Shown<'_>) -> Markup {
     } = *shown;
     html! {
         input type="hidden" name=(STAMP) value=(stamp.as_str());
-        input type="hidden" name=(OWNER) value=(visit.owner());
+        input type="hidden" name=(OWNER) value=(visit.owner(frame.kind));
         (name(frame, &draft.name, error))
         @if frame.has_descriptions { (description(frame, &draft.description, error)) }
         (scopes(frame, offer, &draft.rights, error))

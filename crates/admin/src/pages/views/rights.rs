@@ -3,10 +3,13 @@
 use maud::{Markup, html};
 use tower_api_key::credential::Kind;
 
-use super::field::{error_text, invalid, message};
+use super::{
+    field::{error_text, invalid, message},
+    foreign,
+};
 use crate::pages::{
     forms::{Field, FormError, Offer, RightsDraft},
-    sentence::fill,
+    sentence::{fill, shown},
     site::Frame,
 };
 
@@ -63,7 +66,7 @@ fn held(frame: &Frame, offer: &Offer) -> Markup {
             @for place in &offer.places {
                 @if frame.kind == Kind::PersonalToken {
                     p.credentials-hint {
-                        (fill(&form.rights_held_in, &[("organization", &place.name)]))
+                        (fill(&form.rights_held_in, &[("organization", &shown(&place.name))]))
                     }
                 }
                 ul.credentials-scopes {
@@ -95,7 +98,7 @@ fn ticks(frame: &Frame, offer: &Offer, draft: &RightsDraft) -> Markup {
                             " "
                             span.credentials-includes {
                                 (fill(&form.held_in, &[
-                                    ("organizations", &scope.held_in.join(", ")),
+                                    ("organizations", &shown(&scope.held_in.join(", "))),
                                 ]))
                             }
                         }
@@ -138,7 +141,7 @@ pub(super) fn organizations(
                         label.credentials-tick {
                             input type="checkbox" name="organization" value=(place.id)
                                 checked[draft.organizations.contains(&place.id)];
-                            bdi { (place.name) }
+                            (foreign(&place.name))
                         }
                     }
                 }
