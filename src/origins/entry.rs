@@ -51,9 +51,8 @@ pub(super) fn normalized(entry: &str) -> Result<Box<str>, OriginFault> {
 /// Refuses what is wrong wherever it stands.
 fn check_text(entry: &str) -> Result<(), OriginFault> {
     let is_blank = |letter: char| letter.is_whitespace() || letter.is_control();
-    match entry {
-        "" => Err(OriginFault::EmptyHost),
-        _ if entry.len() > MAX_LENGTH => Err(OriginFault::TooLong),
+    match entry.len() {
+        length if length > MAX_LENGTH => Err(OriginFault::TooLong),
         _ if entry.contains(is_blank) => Err(OriginFault::Whitespace),
         _ if entry.contains('*') => Err(OriginFault::Wildcard),
         _ if entry.eq_ignore_ascii_case("null") => Err(OriginFault::Null),
@@ -292,6 +291,9 @@ mod tests {
             let typed = "a".repeat(length);
             assert_eq!(normalized(&typed), Err(OriginFault::TooLong), "{length}");
         }
+        let blanks = |length| normalized(&" ".repeat(length));
+        assert_eq!(blanks(1024), Err(OriginFault::Whitespace));
+        assert_eq!(blanks(1025), Err(OriginFault::TooLong));
         // Longer in Punycode than in Unicode.
         let unicode = "é.".repeat(100) + "example";
         assert_eq!(normalized(&unicode), Err(OriginFault::TooLong));

@@ -219,10 +219,13 @@ async fn a_second_rotation_within_the_overlap_ends_the_first_key_and_records_whe
 #[tokio::test]
 async fn a_key_has_the_prefix_that_was_set() {
     let format = TokenFormat::default().with_prefixes("k_", "t_").unwrap();
-    let issued = manager().with_token_format(format);
-    let issued = issued.issue_key(&operator(), NewKey::named("key")).await;
+    let manager = manager().with_token_format(format);
+    let issued = manager.issue_key(&operator(), NewKey::named("key")).await;
     let secret = issued.unwrap().into_secret().unwrap();
-    assert!(secret.expose_secret().starts_with("k_"));
+    let minted = manager.token_format().mint(KEY).unwrap();
+    for secret in [secret, minted.secret] {
+        assert!(secret.expose_secret().starts_with("k_"));
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 
 use std::{error::Error, time::Duration};
 
-use crate::support::pg;
+use crate::support::{
+    feeds::{EVERYTHING, disconnect_feeds, events_until},
+    pg,
+};
 
 use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
@@ -120,6 +123,32 @@ impl Fixture {
         );
         self.cluster.psql(&tables) + &self.cluster.psql(&objects)
     }
+}
+
+/// A second connection tells whether a pooler shares the first. After an outage the service's pool may
+/// have taken the last one, and a feed that waited for it would stay lost.
+#[tokio::test]
+async fn a_feed_needs_a_second_connection_to_begin_and_none_to_go_on() {
+    let Some(fixture) = Fixture::migrated().await else {
+        return;
+    };
+    let (cluster, service) = (fixture.cluster, fixture.role("service"));
+    let allow = |connections: u32| {
+        cluster.psql(&format!(
+            "ALTER ROLE {service} CONNECTION LIMIT {connections}"
+        ));
+    };
+    allow(1);
+    let store = fixture.store("service");
+    let refused = store.feed().await.unwrap_err();
+    let reason = refused.source().unwrap().to_string();
+    assert!(reason.contains("too many connections"), "{reason}");
+    allow(2);
+    let mut feed = store.feed().await.unwrap();
+    allow(1);
+    disconnect_feeds(cluster, &fixture.schema);
+    let events = events_until(&mut feed, &FeedEvent::Restored).await;
+    assert_eq!(events, [FeedEvent::Lost, EVERYTHING]);
 }
 
 /// A type whose casts run the attacker's functions, with the rights of the function that uses them.
