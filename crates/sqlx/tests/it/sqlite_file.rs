@@ -217,32 +217,38 @@ async fn a_file_other_than_the_opened_one_is_an_outage() {
     }
 }
 
-/// What was in the log when the file was moved ends up in that file, and not in its replacement.
+/// What was in the log when the file was moved ends up in that file, and not in its replacement,
+/// whoever notices the move first.
 #[tokio::test]
 async fn a_moved_file_keeps_its_log() {
-    let directory = tempfile::tempdir().unwrap();
-    let (path, backup, moved) = (
-        directory.path().join("keys.db"),
-        directory.path().join("backup.db"),
-        directory.path().join("moved.db"),
-    );
-    create_file(&path, "good").await;
-    create_file(&backup, "saved").await;
-    let store = open(&path).await;
-    store.insert(key("later")).await.unwrap();
-    fs::rename(&path, &moved).unwrap();
-    fs::rename(&backup, &path).unwrap();
-    assert_eq!(
-        status(&store, "good").await,
-        StatusCode::SERVICE_UNAVAILABLE
-    );
-    assert_eq!(
-        fs::metadata(beside(&path, "-wal")).unwrap().len(),
-        0,
-        "no log that would corrupt the backup lies beside it"
-    );
-    store.close().await;
-    assert_eq!(status(&open(&moved).await, "later").await, StatusCode::OK);
+    for feed_notices in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, backup, moved] =
+            ["keys.db", "backup.db", "moved.db"].map(|name| directory.path().join(name));
+        create_file(&path, "good").await;
+        create_file(&backup, "saved").await;
+        let store = open(&path).await;
+        let mut feed = store.feed().await.unwrap();
+        store.insert(key("later")).await.unwrap();
+        fs::rename(&path, &moved).unwrap();
+        fs::rename(&backup, &path).unwrap();
+        if feed_notices {
+            while next_event(&mut feed).await != FeedEvent::Lost {}
+        } else {
+            assert_eq!(
+                status(&store, "good").await,
+                StatusCode::SERVICE_UNAVAILABLE
+            );
+        }
+        assert_eq!(
+            fs::metadata(beside(&path, "-wal")).unwrap().len(),
+            0,
+            "no log that would corrupt the backup lies beside it"
+        );
+        drop(feed);
+        store.close().await;
+        assert_eq!(status(&open(&moved).await, "later").await, StatusCode::OK);
+    }
 }
 
 #[tokio::test]

@@ -298,3 +298,52 @@ impl Ends {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+    use tower_api_key::{
+        scope::Catalogue,
+        store::{Directory, Filter},
+    };
+
+    use super::*;
+    use crate::SqliteStore;
+
+    /// The active ones of an owner are listed, two on a page: at first ten of the newest are looked
+    /// at, and ten of those that the filter shows.
+    #[tokio::test]
+    async fn the_statement_that_reads_fewer_rows_is_chosen() {
+        for (expired, older, chosen, case) in [
+            (0, 2, &LIVING, "the newest are a page"),
+            (9, 2, &BY_END, "all that are shown fit into a window"),
+            (8, 2, &LIVING, "the newest are just a page"),
+            (10, 9, &BY_END, "just all that are shown fit into a window"),
+            (10, 10, &LIVING, "only a larger window has a page"),
+        ] {
+            let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+            store.create_organization("org_1", None).await.unwrap();
+            let insert = format!(
+                "WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number)
+                INSERT INTO tower_api_key_credentials
+                    (kind, id, digest, organization_id, role, created_at, expires_at)
+                SELECT 'org_key', 'k' || n, randomblob(32), 'org_1', 'viewer', 1000 - n,
+                    iif(n < {expired}, 1, NULL)
+                FROM number LIMIT {}",
+                expired + older
+            );
+            let insert = sqlx::query(AssertSqlSafe(insert));
+            insert.execute(&store.pool).await.unwrap();
+            let query = ListQuery {
+                filter: Filter::default().with_state(EffectiveStatus::Active),
+                after: None,
+                limit: 2,
+                now: UnixMillis(2000),
+            };
+            let owner = Owner::Organization("org_1".into());
+            let mut db = store.pool.acquire().await.unwrap();
+            let found = cheaper(&mut db, &owner, &query).await.unwrap();
+            assert!(found.of(&owner) == chosen.of(&owner), "{case}");
+        }
+    }
+}

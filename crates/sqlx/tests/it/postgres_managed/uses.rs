@@ -212,6 +212,30 @@ async fn the_first_use_after_a_rotation_is_written_and_emits_an_event() {
     }
 }
 
+/// So that the numbers of an owner's events are in the order of the commits.
+#[tokio::test]
+async fn a_use_that_emits_an_event_takes_the_turn_of_the_owner() {
+    let Some(fixture) = Fixture::new().await else {
+        return;
+    };
+    let owners: Vec<_> = owners().into_iter().flat_map(<[_; 2]>::from).collect();
+    let mut uses = Vec::new();
+    for (number, owner) in owners.iter().enumerate() {
+        let mut rotated = info(owner, &format!("k{number}"));
+        (rotated.rotated_to, rotated.rotated_at) = (Some("new".into()), Some(UnixMillis(1)));
+        uses.push(used(owner, rotated.id.as_str(), 1_000));
+        fixture.insert(rotated).await;
+    }
+    fixture.psql("DELETE FROM owner_turns");
+    assert_eq!(fixture.record(&uses).await.len(), owners.len());
+    let turns = fixture.psql("SELECT kind || ' ' || id FROM owner_turns");
+    let expected = owners
+        .iter()
+        .map(|owner| format!("{} {}", owner.kind().as_str(), owner.id()));
+    let turns: BTreeSet<_> = turns.lines().map(str::to_owned).collect();
+    assert_eq!(turns, expected.collect());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_nodes_reporting_one_first_use_emit_one_event() {
     let Some(fixture) = Fixture::new().await else {
