@@ -1,5 +1,5 @@
 //! The futures of this crate's services. [`ResponseFuture`] is in one of three states: forwarded to
-//! the inner service, answered by the layer itself, or waiting for a verdict.
+//! the inner service, answered by the layer itself, or waiting for a decision.
 //!
 //! You name these types only where a service of your own wraps one of this crate's and has to state
 //! its future.
@@ -23,14 +23,59 @@ use tower_service::Service;
 
 use crate::end_notices::Fields;
 
-/// Decides about a request once the answer that it waits for has arrived: prepares the request for
-/// the inner service and returns what to set in its response, or returns the refusal.
-pub(crate) type Verdict<ReqB, ResB> =
-    Box<dyn FnOnce(&mut Request<ReqB>) -> Result<Fields, Response<ResB>> + Send>;
+/// A question that a request waits for. It holds nothing of the request, so the request's body need
+/// not be `Send`.
+pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Ask<ReqB, ResB>>>;
 
-/// The wait for an answer. It holds nothing of the request, so the request's body need not be
-/// `Send`.
-pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Future<Output = Verdict<ReqB, ResB>> + Send>>;
+/// What is behind an [`Asking`].
+pub(crate) trait Ask<ReqB, ResB>: Send {
+    /// Once the answer has come, decides about the request: prepares it for the inner service and
+    /// resolves to what to set in its response, or to the refusal.
+    fn poll_decided(
+        self: Pin<&mut Self>,
+        request: &mut Request<ReqB>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Fields, Response<ResB>>>;
+}
+
+pin_project! {
+    /// A future, and the decision that follows from what it resolves to.
+    struct Question<A, D> {
+        #[pin]
+        answer: A,
+        decide: D,
+    }
+}
+
+impl<A, D, ReqB, ResB> Ask<ReqB, ResB> for Question<A, D>
+where
+    A: Future + Send,
+    D: Fn(A::Output, &mut Request<ReqB>) -> Result<Fields, Response<ResB>> + Send,
+{
+    fn poll_decided(
+        self: Pin<&mut Self>,
+        request: &mut Request<ReqB>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Fields, Response<ResB>>> {
+        let this = self.project();
+        this.answer
+            .poll(cx)
+            .map(|answer| (this.decide)(answer, request))
+    }
+}
+
+/// Awaits `answer`, and then decides about the request that waits for it.
+pub(crate) fn asking<A, ReqB, ResB>(
+    answer: A,
+    decide: impl Fn(A::Output, &mut Request<ReqB>) -> Result<Fields, Response<ResB>> + Send + 'static,
+) -> Asking<ReqB, ResB>
+where
+    A: Future + Send + 'static,
+    ReqB: 'static,
+    ResB: 'static,
+{
+    Box::pin(Question { answer, decide })
+}
 
 pin_project! {
     /// The response of a service behind a check.
@@ -62,7 +107,7 @@ pin_project! {
     }
 }
 
-/// A request that waits: first for its verdict, then for the service to be ready.
+/// A request that waits: first for the decision about it, then for the service to be ready.
 struct Waiting<Inner, ReqB, ResB> {
     /// `None` once the request is accepted.
     asking: Option<Asking<ReqB, ResB>>,
@@ -84,9 +129,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Response<ResB>>, Inner::Error>> {
         if let Some(asking) = &mut self.asking {
-            let verdict = ready!(asking.as_mut().poll(cx));
+            let decided = ready!(asking.as_mut().poll_decided(&mut self.request, cx));
             self.asking = None;
-            match verdict(&mut self.request) {
+            match decided {
                 Ok(fields) => self.fields = fields,
                 Err(refusal) => return Poll::Ready(Ok(Some(refusal))),
             }
@@ -145,7 +190,7 @@ where
         }
     }
 
-    /// The verdict is awaited first. `service` is a clone that was not polled ready.
+    /// The decision is awaited first. `service` is a clone that was not polled ready.
     pub(crate) fn waiting(
         asking: Asking<ReqB, ResB>,
         request: Request<ReqB>,

@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::requirement::{Question, Requirement};
 use crate::{
     end_notices::Fields,
-    future::{Asking, ResponseFuture, Verdict},
+    future::{Asking, ResponseFuture, asking},
     principal::Principal,
     probe::{Probe, Tag},
     rejection::{Cause, Denial, Rejection, Responder},
@@ -120,26 +120,22 @@ fn check<B>(layer: &impl Requirement, request: &Request<B>) -> Result<(), Denial
         .map_err(|cause| Denial::about(cause, Arc::clone(principal.record())))
 }
 
-/// Asks the question. The future resolves to the verdict.
+/// Asks the question, and then decides about the request.
 fn ask<L, ReqB, ResB>(layer: L, question: L::Question) -> Asking<ReqB, ResB>
 where
     L: Requirement<Responder: Responder<ResB>> + Send + Sync + 'static,
     ReqB: 'static,
     ResB: 'static,
 {
-    Box::pin(async move {
-        let answer = question.ask().await;
-        let verdict: Verdict<ReqB, ResB> =
-            Box::new(move |request: &mut Request<ReqB>| match answer {
-                Err(denial) if layer.is_observed() => {
-                    observe(&layer, denial, request);
-                    Ok(Fields::new())
-                }
-                answer => answer
-                    .map(|()| Fields::new())
-                    .map_err(|denial| refuse(&layer, denial, request)),
-            });
-        verdict
+    let answer = async move { question.ask().await };
+    asking(answer, move |answer, request| match answer {
+        Err(denial) if layer.is_observed() => {
+            observe(&layer, denial, request);
+            Ok(Fields::new())
+        }
+        answer => answer
+            .map(|()| Fields::new())
+            .map_err(|denial| refuse(&layer, denial, request)),
     })
 }
 

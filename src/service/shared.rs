@@ -17,7 +17,7 @@ use crate::{
     condition::RequestHead,
     decided::Decided,
     end_notices::Fields,
-    future::{Additions, Asking, Verdict, with_fields},
+    future::{Additions, Asking, asking, with_fields},
     panics::catch,
     principal::Principal,
     rejection::{Denial, RefusalStyle, Rejection, Responder},
@@ -113,7 +113,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
         ResB: 'static,
     {
         let organization = self.policy.named_organization(headers).map(str::to_owned);
-        Box::pin(async move {
+        let answer = async move {
             let asked_at = Instant::now();
             let found = guarded(self.policy.deadline, async {
                 self.store
@@ -121,11 +121,10 @@ impl<S: CredentialStore, R> Shared<S, R> {
                     .await
             })
             .await;
-            let latency = Some(asked_at.elapsed());
-            let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| {
-                self.finish(request, &presented, found, latency)
-            });
-            verdict
+            (found, asked_at.elapsed(), presented, self)
+        };
+        asking(answer, |(found, latency, presented, shared), request| {
+            shared.finish(request, &presented, found, latency)
         })
     }
 
@@ -141,7 +140,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
         request: &mut Request<ReqB>,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
-        latency: Option<Duration>,
+        latency: Duration,
     ) -> Result<Fields, Response<ResB>>
     where
         R: Responder<ResB>,
@@ -150,10 +149,10 @@ impl<S: CredentialStore, R> Shared<S, R> {
         match self.policy.decide(&head, presented, found, decoys.as_ref()) {
             Ok(principal) => {
                 let fields = self.end_notices(&principal);
-                self.admit(request, principal, latency);
+                self.admit(request, principal, Some(latency));
                 Ok(fields)
             }
-            Err(denial) => Err(self.refuse(denial, request, latency)),
+            Err(denial) => Err(self.refuse(denial, request, Some(latency))),
         }
     }
 }

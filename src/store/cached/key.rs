@@ -84,7 +84,9 @@ impl Hash for Asked<'_> {
             AskedName::Id(id) => state.write(id),
             AskedName::Digest(words) => words.iter().for_each(|word| state.write_u64(*word)),
         }
-        self.organization.hash(state);
+        if self.organization.is_some() {
+            self.organization.hash(state);
+        }
     }
 }
 
