@@ -18,8 +18,8 @@ use tower_api_key::{
     clock::{Clock, UnixMillis},
     credential::Kind,
     store::{
-        Cached, Change, CredentialStore, Directory, Feed, FeedEvent, ManageStore, MonotonicClock,
-        Peek, Record, StoreError,
+        Cached, Change, CredentialStore, Directory, Feed, FeedEvent, ManageStore, Peek, Record,
+        StoreError,
     },
 };
 
@@ -69,66 +69,6 @@ async fn a_late_answer_is_served_only_until_the_question_is_a_ttl_old() {
             assert!(!lookup.is_cached(&cache), "{lookup:?} {late:?}");
         }
     }
-}
-
-/// A clock that may be this far behind.
-struct Late(ManualMonotonicClock, Duration);
-
-impl MonotonicClock for Late {
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn lag(&self) -> Duration {
-        self.1
-    }
-}
-
-/// So that none is served for longer than was set, whatever the clock has not shown yet.
-#[tokio::test]
-async fn answers_end_earlier_by_the_lag_of_the_clock() {
-    let tick = Duration::from_millis(1);
-    for (lag, ttl, kept_for) in [
-        (40 * tick, SECOND, Some(960 * tick)),
-        (40 * tick, 41 * tick, Some(tick)),
-        (40 * tick, 40 * tick, None),
-        (40 * tick, 10 * tick, None),
-        (SECOND, Duration::MAX, Some(SECOND * 1_000_000_000)),
-    ] {
-        let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
-        clock.advance(SECOND);
-        let cache = Cached::new(Arc::clone(&store))
-            .with_ttl(ttl)
-            .with_monotonic_clock(Late(clock.clone(), lag));
-        let k1 = TestLookup::key("k1");
-        assert!(k1.is_accepted(&cache).await);
-        assert_eq!(k1.is_cached(&cache), kept_for.is_some(), "{ttl:?}");
-        if let Some(kept_for) = kept_for {
-            clock.advance(kept_for - tick);
-            assert!(k1.is_cached(&cache), "{ttl:?}");
-            clock.advance(tick);
-            assert_eq!(k1.is_cached(&cache), ttl == Duration::MAX, "{ttl:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn after_the_loss_of_a_feed_answers_end_earlier_by_the_lag_of_the_clock() {
-    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
-    let late = Late(clock.clone(), 40 * Duration::from_millis(1));
-    let cache = cache_without_expiry(&store)
-        .with_max_staleness_after_disconnect(SECOND)
-        .with_monotonic_clock(late);
-    let (events, feed) = mpsc::channel(1);
-    let following = tokio::spawn(cache.follow(ChannelFeed(feed)));
-    let k1 = TestLookup::key("k1");
-    assert!(k1.is_accepted(&cache).await);
-    drop(events);
-    following.await.unwrap();
-    clock.advance(Duration::from_millis(959));
-    assert!(k1.is_cached(&cache));
-    clock.advance(Duration::from_millis(1));
-    assert!(!k1.is_cached(&cache));
 }
 
 #[tokio::test]

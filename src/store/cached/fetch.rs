@@ -92,14 +92,6 @@ impl Clocks {
         }
     }
 
-    /// Returns when `life` has passed since `moment`, less what the cache's clock may be behind.
-    pub(super) fn end_of(&self, life: Nanos, moment: Nanos) -> Nanos {
-        match moment.saturating_add(life) {
-            NEVER => NEVER,
-            end => end.saturating_sub(nanos(self.monotonic.lag())),
-        }
-    }
-
     /// Returns whether a credential has expired.
     pub(super) fn is_expired(&self, record: &Record) -> bool {
         record
@@ -208,7 +200,7 @@ impl Fetch {
             None => (EntryKind::Refusal, self.settings.negative_time_to_live),
         };
         let answer = record.map_or(Answer::Unknown, Answer::Found);
-        let after = |life| self.clocks.end_of(life, self.asked_at);
+        let after = |life| self.asked_at.saturating_add(life);
         Fill {
             kind,
             answer,

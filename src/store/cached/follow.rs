@@ -7,11 +7,7 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{
-    Cached,
-    entry::{Moment, Nanos},
-    time::nanos,
-};
+use super::{Cached, entry::Moment, time::nanos};
 use crate::{
     observe::counters,
     store::{Feed, FeedEvent},
@@ -100,9 +96,10 @@ impl<S> Cached<S> {
     }
 
     /// Returns until when cached answers are trusted if the follower last ran at `at`.
-    fn trusted_until(&self, at: Moment) -> Nanos {
-        let life = nanos(SILENCE).saturating_add(self.settings.bound_after_loss);
-        self.clocks.end_of(life, at.now)
+    fn trusted_until(&self, at: Moment) -> u64 {
+        at.now
+            .saturating_add(nanos(SILENCE))
+            .saturating_add(self.settings.bound_after_loss)
     }
 }
 
@@ -148,9 +145,10 @@ impl<S> Follower<S> {
     /// Ends the trust in cached answers after the configured bound.
     fn mark_lost(&mut self) {
         self.lost = true;
-        let cache = &self.cache;
-        let bound = cache.settings.bound_after_loss;
-        let cutoff = cache.clocks.end_of(bound, cache.now());
+        let cutoff = self
+            .cache
+            .now()
+            .saturating_add(self.cache.settings.bound_after_loss);
         if self.cache.core.mark_lost(self.number, cutoff) {
             counters::feed_state(false);
         }

@@ -87,9 +87,7 @@ use crate::{
 ///   [is full](Self::with_negative_capacity). The number of such lookups is unlimited unless you
 ///   [set a limit](Self::with_miss_rate_limit).
 /// - **Times** are measured by a clock that continues while the machine sleeps. If a feed is
-///   followed, what was cached before a suspend expires at most one second after it. On Linux the
-///   clock is read once in a tick of the kernel, and answers end up to ten ticks early (40 ms at 250
-///   ticks a second), so that none is served too long; a shorter TTL keeps nothing.
+///   followed, what was cached before a suspend expires at most one second after it.
 ///
 /// The layer checks expiry on every request, whatever is cached. Clones share what is cached: give
 /// one to a layer, make changes through another, follow a feed with a third. Set the cache up

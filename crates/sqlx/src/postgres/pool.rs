@@ -129,7 +129,7 @@ impl Drop for Held {
 }
 
 impl PostgresStore {
-    /// Runs statements as one transaction; an error rolls it back.
+    /// Runs statements as one transaction; an error rolls it back before it is returned.
     pub(super) async fn transact<T, E: From<StoreError>>(
         &self,
         purpose: Purpose,
@@ -142,7 +142,16 @@ impl PostgresStore {
                 .begin_with(BEGIN)
                 .await
                 .map_err(store_error)?;
-            let done = work(&mut transaction).await?;
+            let done = match work(&mut transaction).await {
+                Ok(done) => done,
+                Err(refused) => {
+                    // Here, so that nothing is locked any more when the caller goes on.
+                    if transaction.rollback().await.is_ok() {
+                        held.release();
+                    }
+                    return Err(refused);
+                }
+            };
             transaction.commit().await.map_err(store_error)?;
             held.release();
             Ok(done)

@@ -1,7 +1,9 @@
 //! The clock that measures TTLs.
 
-#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
-#[cfg_attr(target_vendor = "apple", path = "apple.rs")]
+#[cfg_attr(
+    any(target_os = "linux", target_os = "android", target_vendor = "apple"),
+    path = "unix.rs"
+)]
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
     path = "other.rs"
@@ -48,12 +50,6 @@ use super::entry::Nanos;
 pub trait MonotonicClock: Send + Sync + 'static {
     /// Returns the time since some fixed moment. It must never decrease.
     fn elapsed(&self) -> Duration;
-
-    /// Returns how far [`elapsed`](Self::elapsed) may be behind; zero by default. The cache ends its
-    /// answers earlier by this much, so that none is served for longer than was set.
-    fn lag(&self) -> Duration {
-        Duration::ZERO
-    }
 }
 
 /// Returns a duration in nanoseconds. What does not fit (584 years) becomes [`Nanos::MAX`], which

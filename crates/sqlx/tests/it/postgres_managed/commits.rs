@@ -1,5 +1,6 @@
 //! Commits: all or nothing, and only for their owner.
 
+use sqlx::AssertSqlSafe;
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
@@ -32,6 +33,29 @@ async fn large_commit(fixture: &Fixture, owner: &Owner) -> Commit {
         event(owner, "old", AuditAction::Renamed),
     ];
     commit
+}
+
+/// A sweep, for example, skips what is locked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_commit_leaves_nothing_locked_when_it_returns() {
+    let Some(fixture) = Fixture::new().await else {
+        return;
+    };
+    let owner = Owner::Organization(ORG.into());
+    fixture.insert(info(&owner, "k")).await;
+    let mut outdated = fixture.get(&owner, "k").await;
+    outdated.name = "another".into();
+    let refused = update_commit(&outdated, |after| after.name = "new".into());
+    let mut connection = fixture.cluster.connection().await;
+    let lock = format!(
+        "SELECT 1 FROM {}.credentials FOR UPDATE NOWAIT",
+        fixture.schema
+    );
+    for _ in 0..200 {
+        fixture.store.commit(&refused).await.unwrap_err();
+        let lock = sqlx::query(AssertSqlSafe(lock.as_str()));
+        lock.execute(&mut connection).await.unwrap();
+    }
 }
 
 #[tokio::test]
