@@ -161,7 +161,7 @@
 //! rotation emits an audit event within a minute, so you can find clients that have not switched
 //! before the window ends. At most two credentials of a rotation chain are valid at once, and both
 //! count against the owner's [cap](crate::manage::Manager::with_max_credentials) while they are
-//! accepted.
+//! accepted. Where clocks differ, the one before them may be valid too, for as long as they differ.
 //!
 //! # When a secret has leaked
 //!
