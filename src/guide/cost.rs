@@ -21,7 +21,7 @@
 //! | personal token | 228.8 | 178.7 | 1.15 | 3 |
 //! | key, scopes required | 221.3 | 171.1 | 1.10 | 3 |
 //! | key, hit of a cache in front of SQLite | 235.0 | 184.8 | 1.19 | 3 |
-//! | key, store asked without `peek` | 423.6 | 373.4 | 2.41 | 10 |
+//! | key, store asked without `peek` | 423.6 | 373.4 | 2.41 | 9 |
 //! | tower-http static bearer (`==` on one string) | 59.6 | 9.4 | 0.06 | 0 |
 //! | tower-http `AsyncRequireAuthorization`, map and SHA-256 | 206.7 | 156.5 | 1.01 | 3 |
 //! | `prefixed-api-key` behind a small layer | 356.4 | 306.2 | 1.97 | 9 |
