@@ -93,9 +93,9 @@
 //! # What is left
 //!
 //! A deleted credential keeps its row: its id stays taken, lists show it on request, and the audit
-//! trail says who did what to it. No call makes it valid again, except the import of a token's digest
-//! after its user was deleted, with everything about them, and created anew: delete such a digest from
-//! what you import, too.
+//! trail says who did what to it. No call makes it valid again, with one exception: when its user was
+//! deleted, with everything about them, and created anew, the digest of a token can be imported again.
+//! So remove it from what you import, too.
 //!
 //! [`run_retention`](crate::manage::Manager::run_retention) removes what is over after a time that
 //! its [`Retention`](crate::store::Retention) sets: deleted and long-expired credentials, audit

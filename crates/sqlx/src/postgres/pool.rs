@@ -142,18 +142,17 @@ impl PostgresStore {
                 .begin_with(BEGIN)
                 .await
                 .map_err(store_error)?;
-            let done = match work(&mut transaction).await {
-                Ok(done) => done,
-                Err(refused) => {
-                    // Here, so that nothing is locked any more when the caller goes on.
-                    if transaction.rollback().await.is_ok() {
-                        held.release();
-                    }
-                    return Err(refused);
-                }
+            let done = work(&mut transaction).await;
+            let ended = match done.is_ok() {
+                true => transaction.commit().await,
+                // Awaited, so that nothing is locked any more when the caller goes on.
+                false => transaction.rollback().await,
             };
-            transaction.commit().await.map_err(store_error)?;
-            held.release();
+            if ended.is_ok() {
+                held.release();
+            }
+            let done = done?;
+            ended.map_err(store_error)?;
             Ok(done)
         })
         .await

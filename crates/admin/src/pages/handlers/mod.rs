@@ -7,7 +7,6 @@ pub(super) mod list;
 pub(super) mod rotate;
 
 use axum::response::Response;
-
 use tower_api_key::store::{CredentialInfo, ManageStore};
 
 use super::{fault::Fault, site::Site, visit::Visit};
